@@ -1,0 +1,2 @@
+//! Drivers and parts of the programs for `ithiltir-proto`.
+pub mod host;
