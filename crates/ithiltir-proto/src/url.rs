@@ -133,11 +133,7 @@ impl Url {
     /// [`UrlError::Scheme`] or [`UrlError::NoHost`].
     pub fn check_configured(&self) -> Result<Scheme, UrlError> {
         let scheme = self.scheme().ok_or(UrlError::Scheme)?;
-        if self.host.is_empty() {
-            Err(UrlError::NoHost)
-        } else {
-            Ok(scheme)
-        }
+        if self.host.is_empty() { Err(UrlError::NoHost) } else { Ok(scheme) }
     }
 
     /// Applies the rule for a URL that is about to be used (§2.2): the host is not empty without its port.
@@ -145,11 +141,7 @@ impl Url {
     /// # Errors
     /// [`UrlError::NoHost`].
     pub fn check_usable(&self) -> Result<(), UrlError> {
-        if self.host().is_empty() {
-            Err(UrlError::NoHost)
-        } else {
-            Ok(())
-        }
+        if self.host().is_empty() { Err(UrlError::NoHost) } else { Ok(()) }
     }
 
     /// Returns the scheme, if it is one of the two.
@@ -166,19 +158,14 @@ impl Url {
     /// becomes an implicit 80.
     #[must_use]
     pub fn with_scheme(&self, scheme: Scheme) -> Self {
-        Self {
-            scheme: scheme.as_str().into(),
-            ..self.clone()
-        }
+        Self { scheme: scheme.as_str().into(), ..self.clone() }
     }
 
     /// Returns the host without port and brackets, its escapes decoded.
     #[must_use]
     pub fn host(&self) -> &str {
         let (host, _) = split_port(&self.host);
-        host.strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(host)
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
     }
 
     /// Returns whether the host is an address.
@@ -226,10 +213,7 @@ impl Url {
     #[must_use]
     pub fn sibling(&self, name: &str) -> Option<Self> {
         let kept = strip_decoded_suffix(&self.path, b"/metrics")?;
-        Some(Self {
-            path: format!("{kept}/{name}").into(),
-            ..self.clone()
-        })
+        Some(Self { path: format!("{kept}/{name}").into(), ..self.clone() })
     }
 
     /// Returns the whole URL, user information and query included.
@@ -270,10 +254,7 @@ impl Url {
         if let Some(port) = port {
             let _ = write!(host, ":{port}");
         }
-        Ok(Self {
-            host: host.into(),
-            ..self
-        })
+        Ok(Self { host: host.into(), ..self })
     }
 
     /// Returns the URI to ask for, without user information, and the user information, its escapes decoded.
@@ -323,8 +304,7 @@ impl fmt::Debug for Url {
 }
 
 fn cut(text: &str, at: char) -> (&str, Option<&str>) {
-    text.split_once(at)
-        .map_or((text, None), |(before, after)| (before, Some(after)))
+    text.split_once(at).map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
 fn split_scheme(text: &str) -> Result<(&str, &str), UrlError> {
@@ -361,9 +341,7 @@ fn parse_host(text: &str) -> Result<String, UrlError> {
         text.rfind(':').map_or("", |at| &text[at..])
     };
     if !port.is_empty()
-        && !port
-            .strip_prefix(':')
-            .is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()))
+        && !port.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()))
     {
         return Err(UrlError::Port);
     }
@@ -373,11 +351,7 @@ fn parse_host(text: &str) -> Result<String, UrlError> {
 /// Escapes may stand for bytes beyond ASCII, and for the `%` of a zone with whatever a zone holds.
 fn decode_host(text: &str) -> Result<String, UrlError> {
     check_escapes(text)?;
-    let zone = if text.starts_with('[') {
-        text.find("%25")
-    } else {
-        None
-    };
+    let zone = if text.starts_with('[') { text.find("%25") } else { None };
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes().enumerate();
     while let Some((at, byte)) = bytes.next() {
@@ -410,10 +384,8 @@ fn split_port(host: &str) -> (&str, Option<&str>) {
 
 fn check_escapes(text: &str) -> Result<(), UrlError> {
     let bytes = text.as_bytes();
-    let malformed = bytes
-        .iter()
-        .enumerate()
-        .any(|(at, &byte)| byte == b'%' && escape_value(&bytes[at..]).is_none());
+    let malformed =
+        bytes.iter().enumerate().any(|(at, &byte)| byte == b'%' && escape_value(&bytes[at..]).is_none());
     if malformed { Err(UrlError::Escape) } else { Ok(()) }
 }
 
@@ -440,9 +412,7 @@ fn decode(text: &str) -> Vec<u8> {
 
 /// A path is sent as it was given if every byte may stand in one; else the odd bytes are encoded.
 fn encode_where_needed(path: &str) -> Cow<'_, str> {
-    encode(path, |byte| {
-        byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@!'()*[]%".contains(&byte)
-    })
+    encode(path, |byte| byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@!'()*[]%".contains(&byte))
 }
 
 fn encode_host(host: &str) -> Cow<'_, str> {
@@ -450,10 +420,7 @@ fn encode_host(host: &str) -> Cow<'_, str> {
 }
 
 fn encode_unsendable(target: &str) -> String {
-    encode(target, |byte| {
-        byte.is_ascii_graphic() && !b"\"<>#".contains(&byte)
-    })
-    .into_owned()
+    encode(target, |byte| byte.is_ascii_graphic() && !b"\"<>#".contains(&byte)).into_owned()
 }
 
 fn encode(text: &str, stays: impl Fn(u8) -> bool) -> Cow<'_, str> {
@@ -476,9 +443,7 @@ fn strip_decoded_suffix<'a>(text: &'a str, suffix: &[u8]) -> Option<&'a str> {
     let bytes = text.as_bytes();
     let mut end = bytes.len();
     for &wanted in suffix.iter().rev() {
-        let escaped = end
-            .checked_sub(3)
-            .filter(|&at| escape_value(&bytes[at..end]) == Some(wanted));
+        let escaped = end.checked_sub(3).filter(|&at| escape_value(&bytes[at..end]) == Some(wanted));
         end = match escaped {
             Some(at) => at,
             None => end.checked_sub(1).filter(|&at| bytes[at] == wanted)?,
@@ -506,13 +471,9 @@ mod tests {
         ] {
             assert_eq!(parsed(url).sibling("static").unwrap().to_text(), sibling);
         }
-        for url in [
-            "http://h/metrics/",
-            "http://h/xmetrics",
-            "http://h/METRICS",
-            "http://h",
-            "http://h/?x=/metrics",
-        ] {
+        for url in
+            ["http://h/metrics/", "http://h/xmetrics", "http://h/METRICS", "http://h", "http://h/?x=/metrics"]
+        {
             assert_eq!(parsed(url).sibling("static"), None, "{url}");
         }
     }
@@ -544,19 +505,11 @@ mod tests {
 
     #[test]
     fn requests_go_without_user_information_and_without_odd_bytes() {
-        let (uri, user) = parsed("http://u:p%40@h:/a b?c d=\u{e9}")
-            .to_request_parts()
-            .unwrap();
+        let (uri, user) = parsed("http://u:p%40@h:/a b?c d=\u{e9}").to_request_parts().unwrap();
         assert_eq!(uri, "http://h/a%20b?c%20d=%C3%A9");
         assert_eq!(user.unwrap(), b"u:p@");
-        assert_eq!(
-            parsed("http://h:99999/").to_request_parts(),
-            Err(UrlError::PortRange)
-        );
-        assert_eq!(
-            parsed("http://\u{fc}.example/").to_request_parts(),
-            Err(UrlError::NotAscii)
-        );
+        assert_eq!(parsed("http://h:99999/").to_request_parts(), Err(UrlError::PortRange));
+        assert_eq!(parsed("http://\u{fc}.example/").to_request_parts(), Err(UrlError::NotAscii));
     }
 
     #[test]

@@ -34,19 +34,14 @@ impl<'a> Version<'a> {
             None => (text, None),
         };
         let mut parts = core.split('.');
-        let mut part = || {
-            parts
-                .next()
-                .filter(|part| is_number(part) && !has_leading_zero(part))
-        };
+        let mut part = || parts.next().filter(|part| is_number(part) && !has_leading_zero(part));
         let core = [part(), part(), part()];
         let [Some(major), Some(minor), Some(patch)] = core else {
             return Err(VersionError);
         };
         let valid = parts.next().is_none()
             && pre_release.is_none_or(|pre| {
-                pre.split('.')
-                    .all(|id| is_identifier(id) && !(is_number(id) && has_leading_zero(id)))
+                pre.split('.').all(|id| is_identifier(id) && !(is_number(id) && has_leading_zero(id)))
             })
             && build.is_none_or(|build| build.split('.').all(is_identifier));
         if !valid {
@@ -62,11 +57,7 @@ impl<'a> Version<'a> {
     /// Compares by SemVer precedence: build metadata does not count.
     #[must_use]
     pub fn precedence(&self, other: &Version<'_>) -> Ordering {
-        let core = self
-            .core
-            .iter()
-            .zip(other.core)
-            .map(|(a, b)| compare_numbers(a, b));
+        let core = self.core.iter().zip(other.core).map(|(a, b)| compare_numbers(a, b));
         core.fold(Ordering::Equal, Ordering::then)
             .then_with(|| compare_pre_releases(self.pre_release, other.pre_release))
     }
@@ -87,10 +78,7 @@ fn has_leading_zero(text: &str) -> bool {
 }
 
 fn is_identifier(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// Without leading zeros the longer number is the larger one.
@@ -149,10 +137,7 @@ mod tests {
                 assert_eq!(order, at.cmp(&bt), "{a} and {b}");
             }
         }
-        let (a, b) = (
-            Version::parse("1.0.0+a").unwrap(),
-            Version::parse(" 1.0.0+b ").unwrap(),
-        );
+        let (a, b) = (Version::parse("1.0.0+a").unwrap(), Version::parse(" 1.0.0+b ").unwrap());
         assert_eq!(a.precedence(&b), Ordering::Equal);
         assert!(!a.same_build(&b));
     }

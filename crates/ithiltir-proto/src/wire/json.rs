@@ -63,9 +63,8 @@ pub enum Problem {
 /// See [`DecodeError`]. The work is linear in the length of `bytes`.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     // A check of the whole text followed by `from_str` is faster than the check string by string of `from_slice`.
-    let text = std::str::from_utf8(bytes).map_err(|error| DecodeError::Utf8 {
-        offset: error.valid_up_to(),
-    })?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| DecodeError::Utf8 { offset: error.valid_up_to() })?;
     serde_json::from_str(text).map_err(|error| explain::<T>(text, &error))
 }
 
@@ -88,12 +87,7 @@ pub(crate) fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error
     };
     let path = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(text))
         .map_or_else(|error| error.path().to_string(), |_| ".".to_owned());
-    DecodeError::Value {
-        path: path.into(),
-        line,
-        column,
-        problem,
-    }
+    DecodeError::Value { path: path.into(), line, column, problem }
 }
 
 /// `null` means the default: for a list that it is absent, for an optional member that it is unknown.
@@ -156,16 +150,12 @@ impl Formatter for Original {
         fragment: &str,
     ) -> io::Result<()> {
         // U+2028 and U+2029 are E2 80 A8 and E2 80 A9.
-        if !fragment
-            .bytes()
-            .any(|byte| matches!(byte, b'<' | b'>' | b'&' | 0xe2))
-        {
+        if !fragment.bytes().any(|byte| matches!(byte, b'<' | b'>' | b'&' | 0xe2)) {
             return writer.write_all(fragment.as_bytes());
         }
         let mut rest = fragment;
-        while let Some((at, found)) = rest
-            .char_indices()
-            .find(|(_, c)| matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}'))
+        while let Some((at, found)) =
+            rest.char_indices().find(|(_, c)| matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}'))
         {
             writer.write_all(&rest.as_bytes()[..at])?;
             write!(writer, "\\u{:04x}", u32::from(found))?;

@@ -31,10 +31,7 @@ impl<T> List<T> {
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        Self {
-            items: Vec::new(),
-            present: false,
-        }
+        Self { items: Vec::new(), present: false }
     }
 }
 

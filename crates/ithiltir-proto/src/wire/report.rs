@@ -483,15 +483,8 @@ impl System {
     /// ```
     #[must_use]
     pub fn with_uptime(uptime_seconds: u64) -> Self {
-        let (days, hours, minutes) = (
-            uptime_seconds / 86_400,
-            uptime_seconds / 3_600 % 24,
-            uptime_seconds / 60 % 60,
-        );
-        Self {
-            alive: true,
-            uptime_seconds,
-            uptime: format!("{days}d {hours}h {minutes}m"),
-        }
+        let (days, hours, minutes) =
+            (uptime_seconds / 86_400, uptime_seconds / 3_600 % 24, uptime_seconds / 60 % 60);
+        Self { alive: true, uptime_seconds, uptime: format!("{days}d {hours}h {minutes}m") }
     }
 }

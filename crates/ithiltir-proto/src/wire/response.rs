@@ -81,9 +81,7 @@ impl MetricsResponse {
         }
         let body = &body[..body.len().min(limit)];
         let text = std::str::from_utf8(body).map_err(|error| {
-            IgnoredResponse::Undecodable(DecodeError::Utf8 {
-                offset: error.valid_up_to(),
-            })
+            IgnoredResponse::Undecodable(DecodeError::Utf8 { offset: error.valid_up_to() })
         })?;
         if matches!(text.trim(), "" | "ok") {
             return Err(IgnoredResponse::Empty);
@@ -175,10 +173,7 @@ fn parameter(text: &str) -> Option<(&str, &str)> {
 
 fn token(text: &str) -> Option<(&str, &str)> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    let end = text
-        .bytes()
-        .position(|byte| !is_token(byte))
-        .unwrap_or(text.len());
+    let end = text.bytes().position(|byte| !is_token(byte)).unwrap_or(text.len());
     (end > 0).then(|| text.split_at(end))
 }
 

@@ -270,10 +270,7 @@ impl Static {
     /// Returns the fingerprint: equal for two that differ in their time only.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        let timeless = Self {
-            timestamp: Timestamp::ZERO,
-            ..self.clone()
-        };
+        let timeless = Self { timestamp: Timestamp::ZERO, ..self.clone() };
         Fingerprint(Sha256::digest(encode(&timeless)).into())
     }
 }
@@ -302,9 +299,5 @@ fn is_blank(text: &str) -> bool {
 }
 
 fn failing(checks: &[(Missing, bool)]) -> Vec<Missing> {
-    checks
-        .iter()
-        .filter(|(_, fails)| *fails)
-        .map(|(missing, _)| *missing)
-        .collect()
+    checks.iter().filter(|(_, fails)| *fails).map(|(missing, _)| *missing).collect()
 }

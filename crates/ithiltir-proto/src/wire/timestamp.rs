@@ -1,6 +1,5 @@
 //! Instants as RFC 3339 text.
 
-use jiff::civil::DateTime;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
@@ -36,10 +35,7 @@ pub struct TimestampError;
 
 impl Timestamp {
     /// `0001-01-01T00:00:00Z`, the instant that stands for "no time".
-    pub const ZERO: Self = Self {
-        seconds: -62_135_596_800,
-        nanoseconds: 0,
-    };
+    pub const ZERO: Self = Self { seconds: -62_135_596_800, nanoseconds: 0 };
     const FIRST_SECOND: i64 = -62_167_219_200; // 0000-01-01T00:00:00Z
     const LAST_SECOND: i64 = 253_402_300_799; // 9999-12-31T23:59:59Z
 
@@ -95,10 +91,7 @@ impl Timestamp {
     /// Returns the instant without its fraction of a second.
     #[must_use]
     pub fn truncated_to_seconds(self) -> Self {
-        Self {
-            nanoseconds: 0,
-            ..self
-        }
+        Self { nanoseconds: 0, ..self }
     }
 
     /// Returns this instant moved by `seconds`; `None` outside years 0 to 9999.
@@ -112,10 +105,7 @@ impl Timestamp {
     pub fn checked_add(self, duration: std::time::Duration) -> Option<Self> {
         let nanoseconds = self.nanoseconds + duration.subsec_nanos();
         let carried = i64::from(nanoseconds / 1_000_000_000);
-        let seconds = self
-            .seconds
-            .checked_add_unsigned(duration.as_secs())?
-            .checked_add(carried)?;
+        let seconds = self.seconds.checked_add_unsigned(duration.as_secs())?.checked_add(carried)?;
         Self::from_unix(seconds, nanoseconds % 1_000_000_000).ok()
     }
 }
@@ -141,30 +131,22 @@ impl fmt::Display for Timestamp {
 impl Timestamp {
     /// Writes the text into the buffer, which is as long as the longest text.
     fn write(self, buffer: &mut [u8; 30]) -> &str {
-        let civil = jiff::Timestamp::from_second(self.seconds)
-            .map(|at| jiff::tz::Offset::UTC.to_datetime(at))
-            .expect("the range is checked when a Timestamp is made");
-        let mut put = |at: usize, width: usize, mut value: u32| {
+        let (year, month, day) = civil_from_days(self.seconds.div_euclid(86_400));
+        let second = self.seconds.rem_euclid(86_400);
+        let mut put = |at: usize, width: usize, mut value: i64| {
             for slot in buffer[at..at + width].iter_mut().rev() {
                 *slot = b'0' + (value % 10) as u8;
                 value /= 10;
             }
         };
-        put(0, 4, civil.year().unsigned_abs().into());
-        put(5, 2, civil.month().unsigned_abs().into());
-        put(8, 2, civil.day().unsigned_abs().into());
-        put(11, 2, civil.hour().unsigned_abs().into());
-        put(14, 2, civil.minute().unsigned_abs().into());
-        put(17, 2, civil.second().unsigned_abs().into());
-        put(20, 9, self.nanoseconds);
-        for (at, separator) in [
-            (4, b'-'),
-            (7, b'-'),
-            (10, b'T'),
-            (13, b':'),
-            (16, b':'),
-            (19, b'.'),
-        ] {
+        put(0, 4, year);
+        put(5, 2, month);
+        put(8, 2, day);
+        put(11, 2, second / 3_600);
+        put(14, 2, second / 60 % 60);
+        put(17, 2, second % 60);
+        put(20, 9, self.nanoseconds.into());
+        for (at, separator) in [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.')] {
             buffer[at] = separator;
         }
         let mut end = if self.nanoseconds == 0 { 19 } else { 29 };
@@ -187,23 +169,43 @@ impl FromStr for Timestamp {
 fn parse(text: &[u8]) -> Option<Timestamp> {
     let (date_time, rest) = text.split_at_checked(19)?;
     let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
-    if separators
-        .iter()
-        .any(|&(at, separator)| date_time[at] != separator)
-    {
+    if separators.iter().any(|&(at, separator)| date_time[at] != separator) {
         return None;
     }
-    let part =
-        |from: usize, to: usize| digits(&date_time[from..to]).and_then(|value| i8::try_from(value).ok());
-    let year = i16::try_from(digits(&date_time[..4])?).ok()?;
-    let (month, day) = (part(5, 7)?, part(8, 10)?);
+    let part = |from: usize, to: usize| digits(&date_time[from..to]).map(i64::from);
+    let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);
     let (hour, minute, second) = (part(11, 13)?, part(14, 16)?, part(17, 19)?);
-    let civil = DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
-
+    let days = days_from_civil(year, month, day);
+    // A day that the month does not have comes back as another one.
+    if hour > 23 || minute > 59 || second > 59 || civil_from_days(days) != (year, month, day) {
+        return None;
+    }
     let (nanoseconds, rest) = fraction(rest)?;
-    let offset = offset_seconds(rest)?;
-    let utc = jiff::tz::Offset::UTC.to_timestamp(civil).ok()?;
-    Timestamp::from_unix(utc.as_second() - offset, nanoseconds).ok()
+    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second - offset_seconds(rest)?;
+    Timestamp::from_unix(seconds, nanoseconds).ok()
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar. Years are counted from March, so that the leap day
+/// comes last.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// The inverse of [`days_from_civil`].
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = (shifted_month + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day)
 }
 
 /// Reads an optional fraction; at least one digit follows its point or comma.
@@ -229,9 +231,8 @@ fn offset_seconds(text: &[u8]) -> Option<i64> {
 }
 
 fn digits(text: &[u8]) -> Option<u32> {
-    text.iter().try_fold(0, |value: u32, byte| {
-        byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0'))
-    })
+    text.iter()
+        .try_fold(0, |value: u32, byte| byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0')))
 }
 
 impl Serialize for Timestamp {
@@ -300,13 +301,18 @@ mod tests {
 
     #[test]
     fn any_spelling_of_the_zero_instant_is_zero() {
-        assert!(
-            "0001-01-01T08:00:00+08:00"
-                .parse::<Timestamp>()
-                .unwrap()
-                .is_zero()
-        );
+        assert!("0001-01-01T08:00:00+08:00".parse::<Timestamp>().unwrap().is_zero());
         assert!(!"0001-01-02T00:00:00Z".parse::<Timestamp>().unwrap().is_zero());
+    }
+
+    #[test]
+    fn every_day_of_the_calendar_is_found_again() {
+        let first = days_from_civil(0, 1, 1);
+        assert_eq!((first, days_from_civil(1970, 1, 1)), (-719_528, 0));
+        for days in first..=days_from_civil(9999, 12, 31) {
+            let (year, month, day) = civil_from_days(days);
+            assert_eq!(days_from_civil(year, month, day), days);
+        }
     }
 
     #[test]
