@@ -1,0 +1,160 @@
+//! Settings of the node.
+
+use crate::target::DEFAULT_USER_AGENT;
+use crate::update::{Downgrade, Layout, RestartPolicy};
+use crate::wire::RESPONSE_LIMIT;
+use crate::{Target, TargetError};
+use http::HeaderValue;
+use std::time::Duration;
+
+/// Settings of a [`Node`](super::Node). Every duration and limit of the protocol is here, with the original's value.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where to report. May be empty: such a node is idle.
+    pub targets: Vec<Target>,
+    /// The node's version, as it stands in its reports. Manifests of this version are ignored.
+    pub version: String,
+    /// Time between two rounds, above 0. 3 s.
+    pub interval: Duration,
+    /// Time from the start to the first Static; the first round follows one interval later. 5 s.
+    pub start_delay: Duration,
+    /// Time from the end of an unfinished Static exchange to the next one. 10 s.
+    pub static_retry: Duration,
+    /// A changed Static is looked for every so many intervals. 20.
+    pub static_check_intervals: u32,
+    /// The least time between two looks. 10 s.
+    pub static_check_minimum: Duration,
+    /// The most time between two looks. 60 s.
+    pub static_check_maximum: Duration,
+    /// The most time an exchange may take, body included. 10 s.
+    pub request_timeout: Duration,
+    /// The most time that looking at an expired certificate may take. 5 s.
+    pub probe_timeout: Duration,
+    /// How many refused connections suppress a target. 3.
+    pub refusals_before_suppression: u32,
+    /// How many bytes of an answer are looked at. 1 048 576.
+    pub response_limit: usize,
+    /// Whether targets and downloads must use `https` and never fall back. Off.
+    pub require_https: bool,
+    /// What requests call themselves. `ithiltir-proto/<version>`.
+    pub user_agent: HeaderValue,
+    /// Updates.
+    pub update: UpdateConfig,
+}
+
+/// Settings of updates.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UpdateConfig {
+    /// Where the node is installed; `None` ignores manifests. None.
+    pub layout: Option<Layout>,
+    /// Whether an older version may replace a newer one. It may.
+    pub downgrade: Downgrade,
+    /// Where a download may carry the target's key. To the target's origin.
+    pub key_scope: KeyScope,
+    /// How an update ends on Linux and macOS. By exit.
+    pub restart: RestartPolicy,
+    /// The most time a download may take. 10 min.
+    pub timeout: Duration,
+    /// How long a manifest whose update failed is left alone. 60 s; the original tries again every round.
+    pub retry_delay: Duration,
+    /// Tells temporary files of this process apart. 0.
+    pub unique: u32,
+}
+
+/// Where a download may carry the key of the target that offered it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "the safe way and the original's")]
+pub enum KeyScope {
+    /// To URLs with the target's scheme, host and port.
+    #[default]
+    Origin,
+    /// To any URL, as the original does.
+    Anywhere,
+}
+
+/// Which setting cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The interval is zero.
+    #[error("the interval must be above 0")]
+    Interval,
+    /// The least time between two looks for a changed Static is above the most, or zero.
+    #[error("the static check times must be above 0 and in order")]
+    StaticCheck,
+    /// No refusal can come before the first.
+    #[error("the number of refusals before suppression must be above 0")]
+    Refusals,
+    /// A target cannot be used under these settings.
+    #[error("target {index}: {error}")]
+    Target {
+        /// Place of the target, counted from 0.
+        index: usize,
+        /// Why.
+        error: TargetError,
+    },
+}
+
+impl Config {
+    /// Returns the original's settings for a node of this version.
+    #[must_use]
+    pub fn new(version: impl Into<String>, targets: Vec<Target>) -> Self {
+        Self {
+            targets,
+            version: version.into(),
+            interval: Duration::from_secs(3),
+            start_delay: Duration::from_secs(5),
+            static_retry: Duration::from_secs(10),
+            static_check_intervals: 20,
+            static_check_minimum: Duration::from_secs(10),
+            static_check_maximum: Duration::from_secs(60),
+            request_timeout: Duration::from_secs(10),
+            probe_timeout: Duration::from_secs(5),
+            refusals_before_suppression: 3,
+            response_limit: RESPONSE_LIMIT,
+            require_https: false,
+            user_agent: DEFAULT_USER_AGENT,
+            update: UpdateConfig::default(),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.interval.is_zero() {
+            return Err(ConfigError::Interval);
+        }
+        if self.static_check_minimum.is_zero() || self.static_check_minimum > self.static_check_maximum {
+            return Err(ConfigError::StaticCheck);
+        }
+        if self.refusals_before_suppression == 0 {
+            return Err(ConfigError::Refusals);
+        }
+        for (index, target) in self.targets.iter().enumerate() {
+            if self.require_https {
+                target.require_https().map_err(|error| ConfigError::Target { index, error })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the time between two looks for a changed Static.
+    pub(super) fn static_check(&self) -> Duration {
+        let wanted = self.interval.saturating_mul(self.static_check_intervals);
+        wanted.clamp(self.static_check_minimum, self.static_check_maximum)
+    }
+}
+
+impl Default for UpdateConfig {
+    fn default() -> Self {
+        Self {
+            layout: None,
+            downgrade: Downgrade::default(),
+            key_scope: KeyScope::default(),
+            restart: RestartPolicy::default(),
+            timeout: Duration::from_secs(600),
+            retry_delay: Duration::from_secs(60),
+            unique: 0,
+        }
+    }
+}

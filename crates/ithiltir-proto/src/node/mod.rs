@@ -1,0 +1,14 @@
+//! The node: a client that reports to any number of Dashes. Protocol facts §8–§12.
+
+mod config;
+mod machine;
+mod output;
+mod rounds;
+mod statics;
+mod updates;
+
+pub use config::{Config, ConfigError, KeyScope, UpdateConfig};
+pub use machine::Node;
+pub use output::{
+    DeliveryError, Event, Output, RequestId, StaticReason, TargetId, Update, UpdateDecision, UpdateError,
+};
