@@ -39,6 +39,7 @@ mod timestamp;
 pub use enumeration::{
     BaseIoKind, BaseIoRole, Health, LogicalKind, MemberState, SensorKind, SmartHealth, Status,
 };
+pub(crate) use json::null_is_default;
 pub use json::{DecodeError, Problem, decode, encode, encode_into};
 pub use list::List;
 pub use report::{

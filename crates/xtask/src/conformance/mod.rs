@@ -1,0 +1,59 @@
+//! The vectors of the original programs against the crates: `cargo xtask conformance SUITE FILE…`.
+
+mod case;
+mod manifests;
+mod rounds;
+mod statics;
+mod urls;
+
+use crate::Tally;
+use anyhow::{Context as _, anyhow};
+use clap::ValueEnum;
+use serde_json::Value;
+use std::path::Path;
+
+/// A kind of vector file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[non_exhaustive]
+pub enum Suite {
+    /// Target URLs: validity, parts, siblings
+    IthiltirUrls,
+    /// Update manifests: decoding, plan, validation
+    IthiltirManifests,
+    /// The plan over the answers of one round
+    IthiltirRounds,
+    /// Statics: publishable, complete, equality of fingerprints
+    IthiltirStatics,
+}
+
+/// Runs a file and adds what it finds to the tally.
+///
+/// # Errors
+/// The file cannot be read or is no vector file of this suite.
+pub fn run(suite: Suite, file: &Path, tally: &mut Tally) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let document: Value =
+        serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))?;
+    let rows = document.as_array().ok_or_else(|| anyhow!("{} is not a list", file.display()))?;
+    let wrong_row = || format!("{} is no file of this suite", file.display());
+    match suite {
+        Suite::IthiltirUrls => rows.iter().try_for_each(|row| urls::row(row, tally)),
+        Suite::IthiltirManifests => rows.iter().try_for_each(|row| manifests::row(row, tally)),
+        Suite::IthiltirRounds => rows.iter().try_for_each(|row| rounds::row(row, tally)),
+        Suite::IthiltirStatics => statics::rows(rows, tally),
+    }
+    .with_context(wrong_row)
+}
+
+/// Returns a text member that every row of a suite has.
+fn text<'a>(row: &'a Value, member: &str) -> anyhow::Result<&'a str> {
+    row[member].as_str().ok_or_else(|| anyhow!("a row without the text {member:?}"))
+}
+
+/// Compares what the vectors say, member by member; the row fails with the first difference.
+fn compare(key: &str, row: &Value, got: &[(&str, Value)], tally: &mut Tally) {
+    match got.iter().find(|(member, got)| row[member] != *got) {
+        Some((member, got)) => tally.fail(key, format_args!("{member} {}", row[member]), got),
+        None => tally.pass(),
+    }
+}

@@ -1,0 +1,20 @@
+//! The chores of the workspace, behind `cargo xtask`: what CI runs, the vectors and captures of the original
+//! programs against the crates, the scoreboard, the fuzz targets.
+
+pub mod ci;
+pub mod conformance;
+pub mod fuzz;
+pub mod process;
+pub mod replay;
+mod tally;
+
+pub use tally::{Deviation, Tally};
+
+use std::path::{Path, PathBuf};
+
+/// Returns the root of the workspace.
+#[must_use]
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).map_or_else(PathBuf::new, Path::to_path_buf)
+}

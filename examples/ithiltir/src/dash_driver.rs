@@ -1,0 +1,124 @@
+//! Drives a [`Dash`] over real HTTP: one task owns the machine, connections send it their requests.
+
+use crate::sleep_until;
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use ithiltir_proto::dash::{Dash, Event, ExchangeId, Output};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use web_time::Instant;
+
+/// The original's limits for one connection.
+const READ_TIMEOUT: Duration = Duration::from_secs(15);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Connections served at once; further ones wait to be accepted.
+const MAX_CONNECTIONS: usize = 16_384;
+
+type Answer = oneshot::Sender<Response<Bytes>>;
+type Inbox = mpsc::Sender<(Request<Bytes>, IpAddr, Answer)>;
+
+/// Serves a Dash until `end`. Dropping the future closes everything at once.
+///
+/// `news` gets every event and may give commands.
+pub async fn run(
+    mut dash: Dash,
+    listener: TcpListener,
+    mut news: impl FnMut(&mut Dash, Event),
+    end: impl Future<Output = ()>,
+) {
+    let (requests, mut inbox) = mpsc::channel(256);
+    let mut connections = JoinSet::new();
+    let mut waiting: HashMap<ExchangeId, Answer> = HashMap::new();
+    let body_limit = dash.body_limit();
+    let mut end = std::pin::pin!(end);
+    loop {
+        while let Some(output) = dash.poll_output() {
+            match output {
+                Output::Respond { id, response } => {
+                    if let Some(answer) = waiting.remove(&id) {
+                        let _ = answer.send(response); // an error: the client has gone away
+                    }
+                }
+                Output::Event(event) => news(&mut dash, event),
+            }
+        }
+        tokio::select! {
+            Some((request, client, answer)) = inbox.recv() => {
+                let id = dash.handle_request(request, client, Instant::now());
+                waiting.insert(id, answer); // before the next drain, which may already answer
+            }
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+                Ok((socket, peer)) => drop(connections.spawn(serve(socket, peer.ip(), body_limit, requests.clone()))),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await; // out of file descriptors, most likely
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            () = sleep_until(dash.poll_timeout()) => dash.handle_timeout(Instant::now()),
+            () = &mut end => return,
+        }
+    }
+}
+
+async fn serve(socket: TcpStream, client: IpAddr, body_limit: usize, requests: Inbox) {
+    let _ = socket.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let requests = requests.clone();
+        async move { Ok::<_, Infallible>(answer(request, client, body_limit, requests).await.map(Full::new)) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE_TIMEOUT)
+        .serve_connection(TokioIo::new(socket), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    client: IpAddr,
+    body_limit: usize,
+    requests: Inbox,
+) -> Response<Bytes> {
+    let (head, body) = request.into_parts();
+    let Ok(Some(body)) = tokio::time::timeout(READ_TIMEOUT, read(body, body_limit)).await else {
+        return closing(StatusCode::REQUEST_TIMEOUT);
+    };
+    let (answer, answered) = oneshot::channel();
+    let request = Request::from_parts(head, body);
+    if requests.send((request, client, answer)).await.is_err() {
+        return closing(StatusCode::SERVICE_UNAVAILABLE);
+    }
+    answered.await.unwrap_or_else(|_| closing(StatusCode::SERVICE_UNAVAILABLE))
+}
+
+/// Reads one byte more than the machine takes, so that it sees when there is too much.
+async fn read(mut body: Incoming, limit: usize) -> Option<Bytes> {
+    let mut taken = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let data = frame.ok()?.into_data().unwrap_or_default();
+        taken.extend_from_slice(&data[..data.len().min(limit + 1 - taken.len())]);
+        if taken.len() > limit {
+            break;
+        }
+    }
+    Some(taken.freeze())
+}
+
+fn closing(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+    response
+}
