@@ -395,7 +395,9 @@ mod static_task {
         for row in rows.as_array().unwrap().iter().filter(|row| !row["static"].is_null()) {
             let text = serde_json::to_vec(&row["static"]).unwrap();
             let statics: ithiltir_proto::wire::Static = ithiltir_proto::wire::decode(&text).unwrap();
-            if serde_json::to_value(&statics).unwrap() != row["static"] {
+            let encoded: serde_json::Value =
+                serde_json::from_slice(&ithiltir_proto::wire::encode(&statics)).unwrap();
+            if encoded != row["static"] {
                 continue; // a document that no node writes: members or lists are missing
             }
             compared += 1;

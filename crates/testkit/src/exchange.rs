@@ -34,6 +34,7 @@ pub trait HttpAgent: Machine {
 
 /// What an output of an [`HttpAgent`] asks of the driver.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "lives for a moment, between polling and matching")]
 pub enum AgentWork<I, E, O> {
     /// Send this request and report its outcome once.
     Request {
@@ -82,8 +83,8 @@ pub enum ServerWork<I, E, O> {
     Other(O),
 }
 
-/// How one server behaves. It can be changed at any time and then holds for requests that have not arrived yet;
-/// [`Slow`](Self::Slow) holds for responses that have not been given yet.
+/// How one server behaves. It can be changed at any time and then holds for requests that have not arrived
+/// yet; [`Slow`](Self::Slow) holds for responses that have not been given yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Condition {
     /// The server answers.
@@ -95,11 +96,11 @@ pub enum Condition {
     Silent,
     /// Each response leaves this much later.
     Slow(Duration),
-    /// So many of a thousand exchanges lose their connection: half of them before the server saw the request, half
-    /// after it. The agent cannot tell which.
+    /// So many of a thousand exchanges lose their connection: half of them before the server saw the request,
+    /// half after it. The agent cannot tell which.
     Lossy(u16),
-    /// Every request is answered by this status and no body, as by a gateway whose server is away; the server does not
-    /// see it.
+    /// Every request is answered by this status and no body, as by a gateway whose server is away; the server
+    /// does not see it.
     Status(u16),
 }
 

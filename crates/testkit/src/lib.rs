@@ -11,7 +11,7 @@
 //! | [`hub`] | clients that reconnect, with one hub |
 //! | [`rules`] | checks that hold for any input, for property tests and fuzz targets |
 //! | [`secrets`] | marked secrets, and the search for them in texts |
-//! | [`seen`] | comparable pictures of `http` requests and responses |
+//! | [`mod@seen`] | comparable pictures of `http` requests and responses |
 //!
 //! A crate's tests wrap its machine in a newtype and implement [`Machine`] and the trait of a link for it.
 //! Checks report by panicking: the texts name the rule that was broken. Simulated time jumps exactly to the

@@ -41,7 +41,11 @@ pub fn drain<M: Machine>(machine: &mut M) -> Vec<M::Output> {
 /// # Panics
 /// If the machine and its answers keep each other busy without end.
 #[track_caller]
-pub fn drain_with<M: Machine>(machine: &mut M, now: Instant, mut answer: impl FnMut(&mut M, Instant, M::Output)) {
+pub fn drain_with<M: Machine>(
+    machine: &mut M,
+    now: Instant,
+    mut answer: impl FnMut(&mut M, Instant, M::Output),
+) {
     let mut count = 0;
     while let Some(output) = machine.poll_output() {
         count += 1;
@@ -50,7 +54,8 @@ pub fn drain_with<M: Machine>(machine: &mut M, now: Instant, mut answer: impl Fn
     }
 }
 
-/// Sleeps exactly to each deadline, as a faithful driver does, until `end`; returns the outputs with their times.
+/// Sleeps exactly to each deadline, as a faithful driver does, until `end`; returns the outputs with their
+/// times.
 ///
 /// # Panics
 /// If the machine was not drained before; if a deadline stays due after it was handled, so that a real driver

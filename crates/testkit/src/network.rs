@@ -14,8 +14,8 @@ pub struct Conditions {
     pub jitter: Duration,
     /// How many of a thousand transmissions break the connection, or the exchange, that carries them.
     pub loss_per_mille: u16,
-    /// Streams are cut again into pieces of 1 to this many bytes; `None` keeps the pieces as transmitted, which
-    /// protocols of whole frames need.
+    /// Streams are cut again into pieces of 1 to this many bytes; `None` keeps the pieces as transmitted,
+    /// which protocols of whole frames need.
     pub largest_piece: Option<usize>,
 }
 
@@ -148,7 +148,10 @@ mod tests {
     fn the_generator_follows_the_published_sequence() {
         let mut random = Random::new(1_234_567);
         let numbers: Vec<_> = (0..3).map(|_| random.next_u64()).collect();
-        assert_eq!(numbers, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+        assert_eq!(
+            numbers,
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+        );
     }
 
     #[test]

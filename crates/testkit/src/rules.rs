@@ -10,9 +10,9 @@ use web_time::Instant;
 /// Long enough for every timer of a protocol.
 const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Checks what holds after every input and command: polling ends and a drained machine stays drained; a deadline that
-/// is due is handled and then gone; a `handle_timeout` with nothing due does nothing. Returns all outputs in order:
-/// those that waited, and those of a deadline that was due.
+/// Checks what holds after every input and command: polling ends and a drained machine stays drained; a
+/// deadline that is due is handled and then gone; a `handle_timeout` with nothing due does nothing. Returns
+/// all outputs in order: those that waited, and those of a deadline that was due.
 ///
 /// # Panics
 /// If one of the rules is broken.
@@ -31,8 +31,8 @@ pub fn check_after_step<M: Machine>(machine: &mut M, now: Instant) -> Vec<M::Out
     outputs
 }
 
-/// Checks that nothing happens until the next deadline, or for a year if there is none. Moves the machine's time to
-/// just before that deadline.
+/// Checks that nothing happens until the next deadline, or for a year if there is none. Moves the machine's
+/// time to just before that deadline.
 ///
 /// # Panics
 /// If something happens that no deadline announced, or if the machine is not drained.
@@ -57,8 +57,8 @@ pub fn check_refused_command<O: Debug>(refused: bool, outputs: &[O]) {
     assert!(!refused || outputs.is_empty(), "rule: a refused command leaves no output; it left {outputs:?}");
 }
 
-/// Runs a command on a drained machine and returns its result. If it was refused, checks that it left no output and
-/// the deadline as it was.
+/// Runs a command on a drained machine and returns its result. If it was refused, checks that it left no
+/// output and the deadline as it was.
 ///
 /// # Panics
 /// If the machine is not drained, or if a refused command changed something.
@@ -81,7 +81,8 @@ pub fn check_command<M: Machine, T, E>(
     result
 }
 
-/// Checks a machine whose end was announced and whose outputs were drained: nothing but `None`, now and a year later.
+/// Checks a machine whose end was announced and whose outputs were drained: nothing but `None`, now and a
+/// year later.
 ///
 /// # Panics
 /// If there is an output or a deadline.
@@ -105,8 +106,8 @@ pub fn check_closed_ignores<M: Machine>(machine: &mut M, input: impl FnOnce(&mut
     assert_over(machine);
 }
 
-/// Checks that the cut of the input does not matter: a machine that gets `input` in one piece and one that gets it cut
-/// at the positions `cuts` emit equal outputs and then wait for the same deadline.
+/// Checks that the cut of the input does not matter: a machine that gets `input` in one piece and one that
+/// gets it cut at the positions `cuts` emit equal outputs and then wait for the same deadline.
 ///
 /// Positions past the end are ignored; equal ones feed an empty piece, which must be harmless.
 ///
@@ -160,8 +161,8 @@ pub fn check_cut_invariance_by<M: Machine, K: PartialEq + Debug>(
     );
 }
 
-/// Leaves a drained machine alone for `window` and checks that it wakes its driver at most `most_wakeups` times.
-/// Returns the outputs with their times.
+/// Leaves a drained machine alone for `window` and checks that it wakes its driver at most `most_wakeups`
+/// times. Returns the outputs with their times.
 ///
 /// # Panics
 /// If it wakes up more often, or as [`advance`].

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::fmt::Debug;
 
-/// What every marked secret begins with. Letters and digits only, so that it fits headers, URLs, JSON and ids.
+/// What every marked secret begins with. Letters and digits only, so that it fits headers, URLs, JSON and
+/// ids.
 pub const MARK: &str = "Mk7sEcrEt9";
 
 /// Returns a marked secret that differs for each `n`, 26 characters long.
@@ -11,8 +12,9 @@ pub fn marked(n: u64) -> String {
     format!("{MARK}{n:016x}")
 }
 
-/// Returns in what form `text` holds the mark, if it does: plain in any case, percent-encoded in whole or part,
-/// hexadecimal, base64 (standard or for URLs, at any offset), or as the list of bytes that a derived `Debug` prints.
+/// Returns in what form `text` holds the mark, if it does: plain in any case, percent-encoded in whole or
+/// part, hexadecimal, base64 (standard or for URLs, at any offset), or as the list of bytes that a derived
+/// `Debug` prints.
 pub fn find_secret(text: &str) -> Option<&'static str> {
     let folded = text.to_ascii_lowercase();
     if folded.contains(&MARK.to_ascii_lowercase()) {
@@ -57,7 +59,8 @@ pub fn assert_debug_hides(value: &(impl Debug + ?Sized)) {
     assert_no_secret(&format!("{value:#?}"), "the pretty debug text");
 }
 
-/// Checks that neither the message nor the debug text of an error, or of any error below it, shows a marked secret.
+/// Checks that neither the message nor the debug text of an error, or of any error below it, shows a marked
+/// secret.
 ///
 /// # Panics
 /// If one does.
@@ -90,8 +93,8 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).to_ascii_lowercase()
 }
 
-/// The part of the mark's base64 that does not depend on its neighbours, when the mark begins `offset` bytes after a
-/// group of three.
+/// The part of the mark's base64 that does not depend on its neighbours, when the mark begins `offset` bytes
+/// after a group of three.
 fn base64_core(offset: usize) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let bit = |at: usize| (MARK.as_bytes()[at / 8] >> (7 - at % 8)) & 1;
@@ -154,7 +157,10 @@ mod tests {
             ("YU1rN3NFY3JFdDl4", "base64"),
             ("YWFNazdzRWNyRXQ5eA==", "base64"),
             ("[1, 77, 107, 55, 115, 69, 99, 114, 69, 116, 57, 0]", "a list of bytes"),
-            ("[\n    77,\n    107,\n    55,\n    115,\n    69,\n    99,\n    114,\n    69,\n    116,\n    57,\n]", "a list of bytes"),
+            (
+                "[\n    77,\n    107,\n    55,\n    115,\n    69,\n    99,\n    114,\n    69,\n    116,\n    57,\n]",
+                "a list of bytes",
+            ),
             ("4d:6b:37:73:45:63:72:45:74:39", "a list of bytes"),
         ];
         for (text, form) in forms {

@@ -51,7 +51,11 @@ pub fn seen_response(response: &http::Response<Bytes>, headers: &[&str]) -> Seen
 fn chosen(headers: &HeaderMap, names: &[&str]) -> Vec<(String, String)> {
     let values = |name: &&str| {
         let name = name.to_ascii_lowercase();
-        headers.get_all(&name).into_iter().map(move |value| (name.clone(), text(value.as_bytes()))).collect::<Vec<_>>()
+        headers
+            .get_all(&name)
+            .into_iter()
+            .map(move |value| (name.clone(), text(value.as_bytes())))
+            .collect::<Vec<_>>()
     };
     names.iter().flat_map(values).collect()
 }

@@ -63,8 +63,8 @@ enum Parcel {
 
 /// Two machines and the stream between them. Time jumps exactly to the next deadline or arrival.
 ///
-/// Tests command `a` and `b` between the runs, or in a callback; their outputs are carried out by the next call of
-/// [`settle`](Self::settle), [`step`](Self::step) or [`run_until`](Self::run_until).
+/// Tests command `a` and `b` between the runs, or in a callback; their outputs are carried out by the next
+/// call of [`settle`](Self::settle), [`step`](Self::step) or [`run_until`](Self::run_until).
 pub struct StreamPair<A: StreamMachine, B: StreamMachine> {
     /// One machine.
     pub a: A,
@@ -129,7 +129,8 @@ impl<A: StreamMachine, B: StreamMachine> StreamPair<A, B> {
         self.settle_with(&mut |_, _| {});
     }
 
-    /// Like [`settle`](Self::settle); `news` gets each event before it is logged, and may command the machines.
+    /// Like [`settle`](Self::settle); `news` gets each event before it is logged, and may command the
+    /// machines.
     pub fn settle_with(&mut self, news: &mut impl FnMut(&mut Self, StreamNews<'_, A, B>)) {
         loop {
             self.guard.step(self.now);
@@ -192,11 +193,12 @@ impl<A: StreamMachine, B: StreamMachine> StreamPair<A, B> {
     /// # Panics
     /// As [`run_until`](Self::run_until).
     pub fn run_until_with(&mut self, end: Instant, mut news: impl FnMut(&mut Self, StreamNews<'_, A, B>)) {
+        let end = end.max(self.now);
         self.settle_with(&mut news);
         while self.next_at().is_some_and(|at| at <= end) {
             self.step_with(&mut news);
         }
-        self.now = self.now.max(end);
+        self.now = end;
         assert_quiet(&mut self.a, self.now);
         assert_quiet(&mut self.b, self.now);
     }

@@ -1,1 +1,125 @@
-fn main() {}
+//! `cargo xtask`: the chores of the workspace.
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use xtask::conformance::{self, Suite};
+use xtask::replay::{self, Protocol};
+use xtask::{Tally, ci, fuzz};
+
+/// The chores of the workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Runs what CI runs, apart from `cargo test --workspace`
+    Ci {
+        /// How much
+        #[arg(default_value = "full")]
+        extent: ci::Extent,
+    },
+    /// Checks the crates against vectors of the original programs
+    ///
+    /// cargo xtask conformance ithiltir-urls crates/ithiltir-proto/tests/vectors/ithiltir-urls.json
+    Conformance {
+        /// The kind of vectors
+        suite: Suite,
+        /// Vector files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Checks the crates against recordings of the original programs
+    ///
+    /// cargo xtask replay ithiltir crates/ithiltir-proto/tests/captures/*.jsonl
+    Replay {
+        /// Whose recordings
+        protocol: Protocol,
+        /// Recordings
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Measures the crates against their peers and limits (`crates/scoreboard`)
+    Scoreboard {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+        /// One protocol only
+        #[arg(long, value_name = "PROTOCOL")]
+        only: Option<String>,
+    },
+    /// Runs the fuzz targets; needs cargo-fuzz and a nightly toolchain
+    Fuzz {
+        /// Time for each target
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Targets; all of them if none is named
+        targets: Vec<String>,
+    },
+    /// Runs our programs against foreign peers
+    Interop {
+        /// Whose
+        #[arg(trailing_var_arg = true, hide = true)]
+        rest: Vec<String>,
+    },
+    /// Runs the hostile peers
+    Attack {
+        /// As long as it takes
+        #[arg(long)]
+        long: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().chore) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(chore: Chore) -> anyhow::Result<ExitCode> {
+    match chore {
+        Chore::Ci { extent } => Ok(done(ci::run(extent))),
+        Chore::Conformance { suite, files } => {
+            count(&files, |file, tally| conformance::run(suite, file, tally))
+        }
+        Chore::Replay { protocol, files } => {
+            count(&files, |file, tally| replay::run(protocol, file, tally))
+        }
+        Chore::Scoreboard { json, only } => scoreboard(json, only),
+        Chore::Fuzz { seconds, targets } => Ok(done(fuzz::run(seconds, &targets)?)),
+        Chore::Interop { .. } | Chore::Attack { .. } => {
+            eprintln!("cargo xtask: no suite yet");
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+fn count(
+    files: &[PathBuf],
+    mut run: impl FnMut(&PathBuf, &mut Tally) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let mut tally = Tally::default();
+    files.iter().try_for_each(|file| run(file, &mut tally))?;
+    println!("{tally}");
+    Ok(done(tally.failures().is_empty()))
+}
+
+fn scoreboard(json: bool, only: Option<String>) -> anyhow::Result<ExitCode> {
+    let mut arguments = vec!["run".into(), "--release".into(), "--quiet".into(), "--package".into()];
+    arguments.extend(["scoreboard".to_owned(), "--".into()]);
+    arguments.extend(json.then(|| "--json".to_owned()));
+    arguments.extend(only.into_iter().flat_map(|only| ["--only".to_owned(), only]));
+    Ok(done(xtask::process::cargo(&arguments).status()?.success()))
+}
+
+fn done(well: bool) -> ExitCode {
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -14,13 +14,38 @@ use rustls::{CertificateError, RootCertStore};
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// An HTTP client; clones share their connections.
 #[derive(Clone)]
 pub struct Client {
     inner: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
     roots: Arc<RootCertStore>,
+    traffic: Arc<Traffic>,
+}
+
+/// What went over a client's connections.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    sent: AtomicU64,
+    received: AtomicU64,
+    latency: AtomicU64,
+}
+
+impl Traffic {
+    /// Returns the requests sent, the answers received, and how long the last answer took.
+    #[must_use]
+    pub fn figures(&self) -> (u64, u64, Duration) {
+        let figure = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (figure(&self.sent), figure(&self.received), Duration::from_micros(figure(&self.latency)))
+    }
+
+    fn answered(&self, since: Instant) {
+        let micros = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.latency.store(micros, Ordering::Relaxed);
+        self.received.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Client {
@@ -57,7 +82,7 @@ impl Client {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(90))
             .build(connector);
-        Self { inner, roots }
+        Self { inner, roots, traffic: Arc::default() }
     }
 
     /// Returns the certificate authorities that the client trusts.
@@ -66,11 +91,18 @@ impl Client {
         self.roots.clone()
     }
 
+    /// Returns what went over the connections.
+    #[must_use]
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
     /// Sends a request and reads at most `limit` bytes of the answer; the rest is not read.
     ///
     /// # Errors
     /// Why there is no answer.
     pub async fn exchange(&self, request: Request<Bytes>, limit: usize) -> Result<Response<Bytes>, Failure> {
+        let since = Instant::now();
         let (head, mut body) = self.open(request).await?.into_parts();
         let mut taken = BytesMut::new();
         while taken.len() < limit {
@@ -83,6 +115,7 @@ impl Client {
                 None => break,
             }
         }
+        self.traffic.answered(since);
         Ok(Response::from_parts(head, taken.freeze()))
     }
 
@@ -91,6 +124,7 @@ impl Client {
     /// # Errors
     /// Why there is no answer.
     pub async fn open(&self, request: Request<Bytes>) -> Result<Response<Incoming>, Failure> {
+        self.traffic.sent.fetch_add(1, Ordering::Relaxed);
         self.inner.request(request.map(Full::new)).await.map_err(|error| {
             tracing::debug!(error = &error as &dyn Error, "no answer");
             let delivery = if error.is_connect() { Delivery::No } else { Delivery::Perhaps };
@@ -166,4 +200,14 @@ fn classify_tls(error: &rustls::Error) -> FailureKind {
         rustls::Error::InvalidMessage(_) => FailureKind::PlainHttp,
         _ => FailureKind::Tls,
     }
+}
+
+/// Returns bytes that nobody can guess.
+///
+/// # Errors
+/// The system has none to give.
+pub fn entropy() -> Result<[u8; 16], String> {
+    let mut bytes = [0; 16];
+    let filled = provider().secure_random.fill(&mut bytes);
+    filled.map(|()| bytes).map_err(|_| "the system gave no random bytes".to_owned())
 }

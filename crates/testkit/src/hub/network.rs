@@ -1,4 +1,6 @@
-use super::{ClientMachine, ClientWork, HubMachine, HubNews, HubWork};
+mod links;
+
+use super::{ClientMachine, HubMachine, HubNews};
 use crate::machine::{SpinGuard, assert_quiet, wake};
 use crate::network::{Conditions, InFlight, Lane, Random};
 use bytes::Bytes;
@@ -35,10 +37,11 @@ impl Parcel {
     }
 }
 
-/// Several clients, one hub, and the connections between them. Time jumps exactly to the next deadline or arrival.
+/// Several clients, one hub, and the connections between them. Time jumps exactly to the next deadline or
+/// arrival.
 ///
-/// Tests command the machines between the runs, or in a callback; their outputs are carried out by the next call of
-/// [`settle`](Self::settle), [`step`](Self::step) or [`run_until`](Self::run_until).
+/// Tests command the machines between the runs, or in a callback; their outputs are carried out by the next
+/// call of [`settle`](Self::settle), [`step`](Self::step) or [`run_until`](Self::run_until).
 pub struct HubNetwork<C: ClientMachine, H: HubMachine> {
     /// The clients, in the order in which they were added.
     pub clients: Vec<C>,
@@ -89,15 +92,16 @@ impl<C: ClientMachine, H: HubMachine> HubNetwork<C, H> {
         self.clients.len() - 1
     }
 
-    /// Breaks the connections of one client: what is under way is lost, and each end that is still open is told.
+    /// Breaks the connections of one client: what is under way is lost, and each end that is still open is
+    /// told.
     pub fn cut(&mut self, client: usize) {
         for link in self.links_of(client) {
             self.cut_link(link);
         }
     }
 
-    /// Swallows everything on the present connections of one client from now on and tells nobody, until they are cut or
-    /// closed by an end.
+    /// Swallows everything on the present connections of one client from now on and tells nobody, until they
+    /// are cut or closed by an end.
     pub fn stall(&mut self, client: usize) {
         for number in self.links_of(client) {
             self.in_flight.retain(|(other, _)| *other != number);
@@ -121,7 +125,8 @@ impl<C: ClientMachine, H: HubMachine> HubNetwork<C, H> {
         self.up = true;
     }
 
-    /// Restarts the hub: every connection is cut, and `hub` takes its place, up. Returns the old one, which is not told.
+    /// Restarts the hub: every connection is cut, and `hub` takes its place, up. Returns the old one, which
+    /// is not told.
     pub fn replace_hub(&mut self, hub: H) -> H {
         for link in self.links.values_mut() {
             link.hub_id = None;
@@ -136,7 +141,8 @@ impl<C: ClientMachine, H: HubMachine> HubNetwork<C, H> {
         self.settle_with(&mut |_, _| {});
     }
 
-    /// Like [`settle`](Self::settle); `news` gets each event before it is logged, and may command the machines.
+    /// Like [`settle`](Self::settle); `news` gets each event before it is logged, and may command the
+    /// machines.
     pub fn settle_with(&mut self, news: &mut impl FnMut(&mut Self, HubNews<'_, C, H>)) {
         loop {
             self.guard.step(self.now);
@@ -201,11 +207,12 @@ impl<C: ClientMachine, H: HubMachine> HubNetwork<C, H> {
     /// # Panics
     /// As [`run_until`](Self::run_until).
     pub fn run_until_with(&mut self, end: Instant, mut news: impl FnMut(&mut Self, HubNews<'_, C, H>)) {
+        let end = end.max(self.now);
         self.settle_with(&mut news);
         while self.next_at().is_some_and(|at| at <= end) {
             self.step_with(&mut news);
         }
-        self.now = self.now.max(end);
+        self.now = end;
         assert_quiet(&mut self.hub, self.now);
         for client in &mut self.clients {
             assert_quiet(client, self.now);
@@ -226,168 +233,5 @@ impl<C: ClientMachine, H: HubMachine> HubNetwork<C, H> {
     /// Returns how many connections are open at both ends.
     pub fn open_connections(&self) -> usize {
         self.links.values().filter(|link| link.connected && link.client_open && link.hub_id.is_some()).count()
-    }
-
-    fn links_of(&self, client: usize) -> Vec<u64> {
-        self.links.iter().filter(|(_, link)| link.client == client).map(|(&number, _)| number).collect()
-    }
-
-    fn next_client_output(&mut self) -> Option<(usize, C::Output)> {
-        let mut clients = self.clients.iter_mut().enumerate();
-        clients.find_map(|(index, client)| client.poll_output().map(|output| (index, output)))
-    }
-
-    fn carry_out_for_hub(&mut self, work: HubWork<H::Connection, H::Event>) -> Option<H::Event> {
-        match work {
-            HubWork::Transmit { connection, bytes } => {
-                if let Some(number) = self.link_of_hub(connection) {
-                    self.transmit(number, bytes, Parcel::ToClient);
-                }
-            }
-            HubWork::Disconnect(connection) => {
-                if let Some(number) = self.link_of_hub(connection) {
-                    self.send(number, Parcel::EndForClient);
-                    self.close_at_hub(number);
-                }
-            }
-            HubWork::Event(event) => return Some(event),
-        }
-        None
-    }
-
-    fn carry_out_for_client(&mut self, client: usize, work: ClientWork<C::Connection, C::Event>) -> Option<C::Event> {
-        match work {
-            ClientWork::Connect(connection) => self.dial(client, connection),
-            ClientWork::Transmit { connection, bytes } => {
-                if let Some(number) = self.link_of_client(client, connection) {
-                    self.transmit(number, bytes, Parcel::ToHub);
-                }
-            }
-            ClientWork::Disconnect(connection) => {
-                if let Some(number) = self.link_of_client(client, connection) {
-                    self.send(number, Parcel::EndForHub);
-                    self.close_at_client(number);
-                }
-            }
-            ClientWork::Event(event) => return Some(event),
-        }
-        None
-    }
-
-    fn dial(&mut self, client: usize, client_id: C::Connection) {
-        let fresh = self.used.insert((client, client_id));
-        assert!(fresh, "rule: ids are never reused; client {client} opened {client_id:?} twice");
-        self.dials.push((self.now, client, client_id));
-        let number = self.next_link;
-        self.next_link += 1;
-        let link = Link {
-            client,
-            client_id,
-            connected: false,
-            client_open: true,
-            hub_id: None,
-            stalled: false,
-            to_client: Lane::default(),
-            to_hub: Lane::default(),
-        };
-        self.links.insert(number, link);
-        self.send(number, Parcel::Dial);
-    }
-
-    fn transmit(&mut self, number: u64, bytes: Bytes, parcel: fn(Bytes) -> Parcel) {
-        if self.random.chance(self.conditions.loss_per_mille) {
-            return self.cut_link(number);
-        }
-        for piece in self.random.cut(bytes, &self.conditions) {
-            self.send(number, parcel(piece));
-        }
-    }
-
-    fn send(&mut self, number: u64, parcel: Parcel) {
-        if let Some(link) = self.links.get_mut(&number).filter(|link| !link.stalled) {
-            let lane = if parcel.is_for_hub() { &mut link.to_hub } else { &mut link.to_client };
-            let at = lane.arrival(self.now, &self.conditions, &mut self.random);
-            self.in_flight.push(at, (number, parcel));
-        }
-    }
-
-    fn deliver(&mut self, number: u64, parcel: Parcel) {
-        let Some(link) = self.links.get_mut(&number) else { return };
-        let (client, id, now) = (link.client, link.client_id, self.now);
-        match (parcel, link.client_open, link.hub_id) {
-            (Parcel::Dial, true, _) => {
-                if self.up {
-                    link.hub_id = Some(self.hub.accept(now));
-                    self.send(number, Parcel::Accepted);
-                } else {
-                    self.send(number, Parcel::Refused);
-                }
-            }
-            // The client gave up before it knew; the hub knows no more of it either.
-            (Parcel::Dial | Parcel::Refused | Parcel::EndForClient, false, _) => {
-                self.links.remove(&number);
-            }
-            (Parcel::Accepted, true, _) => {
-                link.connected = true;
-                self.clients[client].handle_connected(id, now);
-            }
-            (Parcel::Refused, true, _) => {
-                self.links.remove(&number);
-                self.clients[client].handle_connect_failed(id, now);
-            }
-            (Parcel::ToHub(bytes), _, Some(hub_id)) => self.hub.handle_bytes(hub_id, &bytes, now),
-            (Parcel::ToClient(bytes), true, _) => self.clients[client].handle_bytes(id, &bytes, now),
-            (Parcel::EndForHub, _, Some(hub_id)) => {
-                self.close_at_hub(number);
-                self.hub.handle_disconnect(hub_id, now);
-            }
-            (Parcel::EndForClient, true, _) => {
-                self.close_at_client(number);
-                self.clients[client].handle_disconnect(id, now);
-            }
-            (Parcel::Accepted | Parcel::ToClient(_), false, _)
-            | (Parcel::ToHub(_) | Parcel::EndForHub, _, None) => {}
-        }
-    }
-
-    fn cut_link(&mut self, number: u64) {
-        self.in_flight.retain(|(other, _)| *other != number);
-        let Some(link) = self.links.remove(&number) else { return };
-        if link.client_open && link.connected {
-            self.clients[link.client].handle_disconnect(link.client_id, self.now);
-        } else if link.client_open {
-            self.clients[link.client].handle_connect_failed(link.client_id, self.now);
-        }
-        if let Some(hub_id) = link.hub_id {
-            self.hub.handle_disconnect(hub_id, self.now);
-        }
-    }
-
-    fn close_at_client(&mut self, number: u64) {
-        if let Some(link) = self.links.get_mut(&number) {
-            link.client_open = false;
-            // A link that was never accepted stays until its dial arrives.
-            if link.hub_id.is_none() && link.connected {
-                self.links.remove(&number);
-            }
-        }
-    }
-
-    fn close_at_hub(&mut self, number: u64) {
-        if let Some(link) = self.links.get_mut(&number) {
-            link.hub_id = None;
-            if !link.client_open {
-                self.links.remove(&number);
-            }
-        }
-    }
-
-    fn link_of_client(&self, client: usize, id: C::Connection) -> Option<u64> {
-        let is_it = |link: &Link<_, _>| link.client == client && link.client_id == id && link.client_open;
-        self.links.iter().find(|(_, link)| is_it(link)).map(|(&number, _)| number)
-    }
-
-    fn link_of_hub(&self, id: H::Connection) -> Option<u64> {
-        self.links.iter().find(|(_, link)| link.hub_id == Some(id)).map(|(&number, _)| number)
     }
 }

@@ -40,7 +40,6 @@ pub(super) enum Body {
 /// A TLS handshake that failed.
 pub(super) struct Handshake {
     pub(super) what: String,
-    pub(super) milliseconds: i64,
 }
 
 impl Capture {
@@ -125,8 +124,7 @@ impl Body {
 
 impl Handshake {
     fn read(row: &Value) -> Self {
-        let what = row["tls_error"].as_str().or(row["note"].as_str()).unwrap_or_default().to_owned();
-        Self { what, milliseconds: row["t_ms"].as_i64().unwrap_or_default() }
+        Self { what: row["tls_error"].as_str().or(row["note"].as_str()).unwrap_or_default().to_owned() }
     }
 }
 

@@ -56,6 +56,7 @@ struct Replay<'a> {
     answers: VecDeque<(Instant, Answer)>,
     accepted: BTreeMap<String, Fingerprint>,
     installed: Option<String>,
+    refused: usize,
     last_tick: i64,
 }
 
@@ -95,6 +96,7 @@ impl<'a> Replay<'a> {
             answers: VecDeque::new(),
             accepted: BTreeMap::new(),
             installed: None,
+            refused: 0,
             last_tick: life.last_tick(),
         })
     }
@@ -112,6 +114,9 @@ impl<'a> Replay<'a> {
             }
             self.node.handle_timeout(next);
             self.drain(tally);
+        }
+        if self.refused > 0 {
+            tally.note(format!("{}: gaps fed as {} refused connections", self.name, self.refused));
         }
         for exchange in self.expected.values().flatten() {
             let (what, at) = (describe(exchange), exchange.milliseconds);
@@ -184,17 +189,20 @@ impl<'a> Replay<'a> {
             Some((exchange, at)) if at <= tick => self.matched(id, request, exchange, tally),
             _ if request.uri().path().ends_with("/static") => self.unexpected_static(id, &key, tally),
             // A gap in the recording: nobody listened.
-            Some(_) => self.later(Answer::Failure(id, FailureKind::Refused)),
+            Some(_) => {
+                self.refused += 1;
+                self.later(Answer::Failure(id, FailureKind::Refused));
+            }
             None if tick == self.last_tick => {} // the recording ended within this interval
             None => tally.fail(self.name, "no further request", format_args!("{} in tick {tick}", key.1)),
         }
     }
 
     fn matched(&mut self, id: RequestId, request: &Request<Bytes>, exchange: &'a Exchange, tally: &mut Tally) {
-        let rows = self.expected.entry(key(request)).or_default();
-        rows.pop_front();
+        let rows = self.expected.get_mut(&key(request));
+        let next = rows.and_then(|rows| rows.pop_front().and(rows.front()));
         // Only an exchange that timed out delays the next one that long.
-        let in_time = rows.front().is_none_or(|next| next.milliseconds - exchange.milliseconds < 9_500);
+        let in_time = next.is_none_or(|next| next.milliseconds - exchange.milliseconds < 9_500);
         let name = format!("{} {} at {} ms", self.name, describe(exchange), exchange.milliseconds);
         let is_report = exchange.route() != "static";
         let expected = (self.life.tick(exchange.milliseconds), exchange.tls, key_header(exchange));
@@ -240,8 +248,8 @@ impl<'a> Replay<'a> {
     }
 
     fn update(&mut self, id: RequestId, update: &Update, tally: &mut Tally) {
-        let rows = self.expected.entry(key(&update.request)).or_default();
-        let Some(exchange) = rows.pop_front() else {
+        let rows = self.expected.get_mut(&key(&update.request));
+        let Some((exchange, rows)) = rows.and_then(|rows| Some((rows.pop_front()?, rows))) else {
             return self.later(Answer::Update(id, false));
         };
         let secret = update.request.headers().get("x-node-secret").and_then(|key| key.to_str().ok());
