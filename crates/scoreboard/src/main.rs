@@ -1,2 +1,45 @@
-//! Placeholder.
-fn main() {}
+//! Prints one table of measured ratios: ours, a peer, the limit and the goal, all from this run.
+
+mod ithiltir;
+mod memory;
+#[path = "../../ithiltir-proto/benches/plain/mod.rs"]
+mod plain;
+mod row;
+#[path = "../../ithiltir-proto/benches/subjects/mod.rs"]
+mod subjects;
+
+use clap::{Parser, ValueEnum};
+use row::Row;
+
+/// Measures; does not judge: exit 0 also when a goal is missed.
+#[derive(Parser)]
+struct Arguments {
+    /// Print rows as JSON lines.
+    #[arg(long)]
+    json: bool,
+    /// Measure one protocol only.
+    #[arg(long)]
+    only: Option<Protocol>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Protocol {
+    /// Ithiltir node reports
+    Ithiltir,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    if cfg!(debug_assertions) {
+        eprintln!("note: this is no release build; the figures say little");
+    }
+    let rows = match arguments.only {
+        None | Some(Protocol::Ithiltir) => ithiltir::rows(),
+    };
+    if !arguments.json {
+        println!("{}", Row::HEADING);
+    }
+    for row in rows {
+        println!("{}", if arguments.json { row.json() } else { row.line() });
+    }
+}

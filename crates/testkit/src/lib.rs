@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`clock`] | the one reading of the real clock, and a virtual clock |
 //! | [`machine`] | the face of a machine that tests need; draining and sleeping as a faithful driver does |
+//! | [`measure`] | times of calls, measured in turns |
 //! | [`network`] | delays, losses, a seeded generator, the queue of what is under way |
 //! | [`stream`] | two machines joined by a byte stream |
 //! | [`exchange`] | an agent with servers that answer its HTTP requests |
@@ -21,6 +22,7 @@ pub mod clock;
 pub mod exchange;
 pub mod hub;
 pub mod machine;
+pub mod measure;
 pub mod network;
 pub mod rules;
 pub mod secrets;

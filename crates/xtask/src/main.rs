@@ -90,9 +90,7 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Conformance { suite, files } => {
             count(&files, |file, tally| conformance::run(suite, file, tally))
         }
-        Chore::Replay { protocol, files } => {
-            count(&files, |file, tally| replay::run(protocol, file, tally))
-        }
+        Chore::Replay { protocol, files } => count(&files, |file, tally| replay::run(protocol, file, tally)),
         Chore::Scoreboard { json, only } => scoreboard(json, only),
         Chore::Fuzz { seconds, targets } => Ok(done(fuzz::run(seconds, &targets)?)),
         Chore::Interop { .. } | Chore::Attack { .. } => {

@@ -1,0 +1,3 @@
+//! Placeholder.
+/// Placeholder.
+pub fn ithiltir_dash(_data: &[u8]) {}
