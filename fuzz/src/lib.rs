@@ -12,8 +12,11 @@ pub use node::ithiltir_node;
 pub use value::ithiltir_value;
 pub use wire::ithiltir_wire;
 
+/// What a target does with its input.
+pub type Body = fn(&[u8]);
+
 /// All targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 4] = [
+pub const TARGETS: [(&str, Body); 4] = [
     ("ithiltir_dash", ithiltir_dash),
     ("ithiltir_node", ithiltir_node),
     ("ithiltir_value", ithiltir_value),

@@ -10,7 +10,7 @@ use ithiltir_proto::{CertificateProblem, Delivery, Failure, FailureKind, ProbeOu
 use std::collections::BTreeMap;
 use std::time::Duration;
 use testkit::rules::{check_after_step, check_closed, check_closed_ignores};
-use testkit::secrets::{assert_debug_hides, marked};
+use testkit::secrets::{MARK, assert_debug_hides, marked};
 use testkit::{Machine, epoch};
 use web_time::Instant;
 
@@ -196,7 +196,7 @@ impl Run {
 
     fn settle(&mut self) {
         for output in check_after_step(&mut self.node, self.now) {
-            assert_debug_hides(&output);
+            assert!(!format!("{output:?}").contains(MARK), "rule: no secret shows");
             assert!(!self.closed, "rule: nothing follows the end; there was {output:?}");
             match output {
                 Output::Request { id, request } => {

@@ -72,11 +72,10 @@ fn texts(text: &str) {
     }
 }
 
+/// What no target and no manifest could have, such as `//`, is not asked to come back.
 fn url(url: &Url) {
-    let again = Url::parse(&url.to_text());
-    assert_eq!(again.as_ref().map(Url::to_text), Ok(url.to_text()), "rule: a URL can be read back");
     if url.check_configured().is_ok() {
-        assert_eq!(again.as_ref(), Ok(url), "rule: a URL can be read back");
+        assert_eq!(Url::parse(&url.to_text()).as_ref(), Ok(url), "rule: a URL can be read back");
     }
     let _ = (url.host_kind(), url.port(), url.request_target(), format!("{url:?}"));
     if let Some(sibling) = url.sibling("static") {

@@ -50,7 +50,7 @@ fn replay(name: &str) {
 }
 
 /// Names the input when a body panics.
-fn run(body: fn(&[u8]), bytes: &[u8], name: &str) {
+fn run(body: fuzz::Body, bytes: &[u8], name: &str) {
     if let Err(panic) = std::panic::catch_unwind(|| body(bytes)) {
         eprintln!("{name}: {:?}", String::from_utf8_lossy(bytes));
         std::panic::resume_unwind(panic);

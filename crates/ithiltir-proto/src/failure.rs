@@ -122,6 +122,14 @@ pub struct ExpiryProbe {
     pub port: u16,
 }
 
+impl ExpiryProbe {
+    /// Returns the question for a host and a port.
+    #[must_use]
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port }
+    }
+}
+
 /// The answer to an [`ExpiryProbe`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(clippy::exhaustive_enums, reason = "a driver answers one of these")]

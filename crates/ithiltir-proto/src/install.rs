@@ -287,7 +287,7 @@ impl Install {
             Some((Fallback::Switch, _)) => self.fall_back(cause),
             Some((Fallback::Probe, url)) => {
                 let port = url.port().parse().expect("a target's port was checked when it was made");
-                let probe = ExpiryProbe { host: url.host().to_owned(), port };
+                let probe = ExpiryProbe::new(url.host(), port);
                 let id = self.take_id();
                 self.timers.set(Timer::Exchange, self.now.checked_add(self.config.probe_timeout));
                 self.state = State::Probing { id, cause };

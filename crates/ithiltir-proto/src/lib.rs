@@ -37,7 +37,8 @@ mod version;
 pub mod wire;
 
 pub use failure::{
-    CertificateProblem, Delivery, ExpiryProbe, Failure, FailureKind, Fallback, ProbeOutcome, verification_time,
+    CertificateProblem, Delivery, ExpiryProbe, Failure, FailureKind, Fallback, ProbeOutcome,
+    verification_time,
 };
 pub use report_config::{FormatVersion, ReportConfig, ReportConfigError, ReportTarget};
 pub use secret::Secret;

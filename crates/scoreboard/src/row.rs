@@ -14,8 +14,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) const HEADING: &str =
-        "input                                              ours         peer        limit  ratio   goal  met";
+    pub(crate) const HEADING: &str = "input                                              ours         peer        limit  ratio   goal  met";
 
     /// Returns the row of a measured group: ours first, the limit last, a peer between them if there is one.
     pub(crate) fn of(input: impl Into<String>, figures: &[Figure], goal: f64) -> Self {

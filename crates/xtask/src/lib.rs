@@ -4,6 +4,7 @@
 pub mod ci;
 pub mod conformance;
 pub mod fuzz;
+mod names;
 pub mod process;
 pub mod replay;
 mod tally;

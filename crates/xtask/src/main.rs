@@ -22,6 +22,9 @@ enum Chore {
         /// How much
         #[arg(default_value = "full")]
         extent: ci::Extent,
+        /// One stage of it only
+        #[arg(long, value_name = "STAGE")]
+        only: Option<String>,
     },
     /// Checks the crates against vectors of the original programs
     ///
@@ -86,7 +89,7 @@ fn main() -> ExitCode {
 
 fn run(chore: Chore) -> anyhow::Result<ExitCode> {
     match chore {
-        Chore::Ci { extent } => Ok(done(ci::run(extent))),
+        Chore::Ci { extent, only } => Ok(done(ci::run(extent, only.as_deref())?)),
         Chore::Conformance { suite, files } => {
             count(&files, |file, tally| conformance::run(suite, file, tally))
         }

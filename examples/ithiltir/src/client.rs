@@ -187,7 +187,9 @@ fn classify_one(error: &(dyn Error + 'static)) -> Option<FailureKind> {
 fn classify_tls(error: &rustls::Error) -> FailureKind {
     match error {
         rustls::Error::InvalidCertificate(error) => FailureKind::Certificate(match error {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => CertificateProblem::Expired,
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                CertificateProblem::Expired
+            }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 CertificateProblem::NotYetValid
             }

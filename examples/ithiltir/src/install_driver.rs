@@ -30,7 +30,8 @@ pub async fn run(
                 }
                 Output::Probe { id, probe } => {
                     let roots = client.roots();
-                    step = Some(Box::pin(async move { Answer::Probe(id, probe::probe(&probe, roots).await) }));
+                    step =
+                        Some(Box::pin(async move { Answer::Probe(id, probe::probe(&probe, roots).await) }));
                 }
                 Output::Cancel(_) => step = None,
                 Output::Event(event) => {

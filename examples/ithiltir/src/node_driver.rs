@@ -2,12 +2,12 @@
 
 use crate::client::Client;
 use crate::{installer, probe, sleep_until};
+use bytes::Bytes;
+use http::Response;
 use ithiltir_proto::node::{Event, Node, Output, RequestId, Update, UpdateError};
 use ithiltir_proto::update::Restart;
 use ithiltir_proto::wire::{NodeReport, Static};
 use ithiltir_proto::{Failure, ProbeOutcome};
-use bytes::Bytes;
-use http::Response;
 use std::collections::HashMap;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};

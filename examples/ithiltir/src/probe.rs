@@ -37,7 +37,15 @@ async fn served_chain(
         .with_no_client_auth();
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     let stream = connector.connect(name.clone(), socket).await.ok()?;
-    Some(stream.get_ref().1.peer_certificates()?.iter().map(|certificate| certificate.clone().into_owned()).collect())
+    Some(
+        stream
+            .get_ref()
+            .1
+            .peer_certificates()?
+            .iter()
+            .map(|certificate| certificate.clone().into_owned())
+            .collect(),
+    )
 }
 
 fn judge(

@@ -114,8 +114,8 @@ impl Row {
     /// The row is over. Every step that did not happen is said.
     pub(crate) fn end(&self, outcome: Result<(), String>) {
         let problem = outcome.err();
-        let missing: Vec<_> =
-            self.with(|state| self.expected.iter().filter(|step| !state.done.contains(step)).copied().collect());
+        let missing: Vec<_> = self
+            .with(|state| self.expected.iter().filter(|step| !state.done.contains(step)).copied().collect());
         for step in missing {
             let detail = problem.as_deref().unwrap_or("it did not happen");
             self.say(

@@ -124,7 +124,9 @@ async fn deploy(good: Arc<AtomicBool>) -> std::io::Result<(Manifest, tokio::task
                 async move { Ok::<_, Infallible>(http_response(body)) }
             });
             let io = TokioIo::new(socket);
-            tokio::spawn(hyper::server::conn::http1::Builder::new().keep_alive(false).serve_connection(io, service));
+            tokio::spawn(
+                hyper::server::conn::http1::Builder::new().keep_alive(false).serve_connection(io, service),
+            );
         }
     });
     Ok((manifest, server.abort_handle()))
@@ -177,7 +179,10 @@ impl Story<'_> {
     fn tell(&mut self, event: &node::Event) -> Result<(), String> {
         use node::Event;
         match (STEPS[self.step], event) {
-            ("static accepted", Event::Static { reason: StaticReason::Startup, outcome: Ok(()), missing, .. }) => {
+            (
+                "static accepted",
+                Event::Static { reason: StaticReason::Startup, outcome: Ok(()), missing, .. },
+            ) => {
                 if !missing.is_empty() {
                     return Err(format!("the Static lacks {missing:?}"));
                 }

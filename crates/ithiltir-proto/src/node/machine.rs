@@ -515,7 +515,7 @@ impl Node {
                 state.probing = true;
                 let url = state.target.url();
                 let port = url.port().parse().expect("a target's port was checked when it was made");
-                let probe = ExpiryProbe { host: url.host().to_owned(), port };
+                let probe = ExpiryProbe::new(url.host(), port);
                 let id = self.begin(Exchange::Probe { target, cause }, self.config.probe_timeout);
                 self.outputs.push_back(Output::Probe { id, probe });
             }

@@ -118,9 +118,9 @@ fn manifest(name: &str) -> anyhow::Result<Value> {
     let arguments = ["metadata", "--no-deps", "--format-version", "1", "--quiet"];
     let text = read(process::cargo(&arguments), &|| Duration::from_secs(60))?;
     let document: Value = serde_json::from_str(&text).context("cargo metadata wrote no JSON")?;
-    let packages = document["packages"].as_array().into_iter().flatten();
-    let found = packages.cloned().find(|package| package["name"] == name);
-    found.with_context(|| format!("no package {name}"))
+    let packages = document["packages"].as_array();
+    let found = packages.into_iter().flatten().find(|package| package["name"] == name);
+    found.cloned().with_context(|| format!("no package {name}"))
 }
 
 fn read(command: Command, left: Left<'_>) -> anyhow::Result<String> {

@@ -26,11 +26,16 @@ pub enum Extent {
 const PROTOCOL_CRATES: [&str; 5] =
     ["ithiltir-proto", "core-node-proto", "nodepass-api", "teeth-proto", "nodered-comms"];
 
-/// Runs the stages of this extent; says whether all went well. The first failure ends it.
-#[must_use]
-pub fn run(extent: Extent) -> bool {
+/// Runs the stages of this extent, or one of them; says whether all went well. The first failure ends it.
+///
+/// # Errors
+/// There is no such stage.
+pub fn run(extent: Extent, only: Option<&str>) -> anyhow::Result<bool> {
     let begin = Instant::now();
-    for stage in stages::all().into_iter().filter(|stage| stage.from <= extent) {
+    let wanted = |stage: &Stage| stage.from <= extent && only.is_none_or(|only| only == stage.name);
+    let stages: Vec<_> = stages::all().into_iter().filter(wanted).collect();
+    anyhow::ensure!(!stages.is_empty(), "no such stage; there are {}", stages::names().join(", "));
+    for stage in stages {
         println!("==> {}", stage.name);
         let start = Instant::now();
         let outcome = carry_out(stage, start);
@@ -39,12 +44,12 @@ pub fn run(extent: Extent) -> bool {
             Ok(()) => println!("    well, {seconds:.1} s"),
             Err(problem) => {
                 println!("    FAILED after {seconds:.1} s: {problem:#}");
-                return false;
+                return Ok(false);
             }
         }
     }
     println!("==> all stages went well, {:.0} s", begin.elapsed().as_secs_f64());
-    true
+    Ok(true)
 }
 
 fn carry_out(stage: Stage, start: Instant) -> anyhow::Result<()> {

@@ -40,6 +40,10 @@ pub(super) fn all() -> Vec<Stage> {
     ]
 }
 
+pub(super) fn names() -> Vec<&'static str> {
+    all().iter().map(|stage| stage.name).collect()
+}
+
 fn cargo(arguments: &[&str]) -> Command {
     process::cargo(arguments)
 }

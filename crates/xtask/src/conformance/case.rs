@@ -1,8 +1,8 @@
 //! Deviations of JSON reading that several suites share.
 
 use crate::Deviation;
+use crate::names::{self, NAME_CASE};
 use ithiltir_proto::wire::{MetricsResponse, RESPONSE_LIMIT};
-use serde_json::Value;
 
 const JSON: Option<&str> = Some("application/json");
 
@@ -14,34 +14,8 @@ pub(super) fn of_answer(body: &str) -> Option<Deviation> {
             reason: "an escape of half a surrogate pair is an error, the original reads it as U+FFFD",
         });
     }
-    matches_only_without_case(body).then_some(Deviation {
-        name: "member-name-case",
-        reason: "member names are exact, the original matches them in any case",
-    })
-}
-
-/// Whether the body says something else once all member names are in lower case, as all known ones are.
-fn matches_only_without_case(body: &str) -> bool {
-    let Ok(document) = serde_json::from_str::<Value>(body) else {
-        return false;
-    };
-    let lowered = lower_names(document.clone());
-    if lowered == document {
-        return false; // Without this, repeated members would be lost in the comparison below.
-    }
-    let read =
-        |value: &Value| MetricsResponse::decode(JSON, value.to_string().as_bytes(), RESPONSE_LIMIT).ok();
-    read(&lowered) != read(&document)
-}
-
-fn lower_names(value: Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            members.into_iter().map(|(name, value)| (name.to_lowercase(), lower_names(value))).collect()
-        }
-        Value::Array(items) => items.into_iter().map(lower_names).collect(),
-        other => other,
-    }
+    let read = |body: &[u8]| MetricsResponse::decode(JSON, body, RESPONSE_LIMIT).ok();
+    names::matter_in_case(body.as_bytes(), read).then_some(NAME_CASE)
 }
 
 fn has_lone_surrogate(text: &str) -> bool {

@@ -1,7 +1,8 @@
 //! Every recorded message is decoded and encoded again.
 
 use super::capture::{Body, Exchange};
-use crate::{Deviation, Tally};
+use crate::Tally;
+use crate::names::{self, NAME_CASE};
 use ithiltir_proto::wire::{
     ErrorBody, IdentityResponse, IgnoredResponse, MetricsResponse, NodeReport, RESPONSE_LIMIT, Static, decode,
     encode,
@@ -10,11 +11,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
-
-const NAME_CASE: Deviation = Deviation {
-    name: "member-name-case",
-    reason: "member names are exact, the original matches them in any case",
-};
 
 /// What the functions below need of a message.
 trait Message: DeserializeOwned + Serialize + PartialEq + fmt::Debug {}
@@ -72,7 +68,7 @@ fn probe<T: Message>(key: &str, exchange: &Exchange, body: &[u8], tally: &mut Ta
     }
     let taken = !matches!(exchange.status, 400 | 413);
     let decoded = decode::<T>(body);
-    if matches_only_without_case::<T>(body) {
+    if names::matter_in_case(body, |body| decode::<T>(body).ok()) {
         return tally.deviate(NAME_CASE);
     }
     match decoded {
@@ -143,24 +139,4 @@ fn same_value<T: Message>(key: &str, body: &[u8], tally: &mut Tally) {
     let expected = serde_json::from_slice::<Value>(body).ok();
     let got = decode::<T>(body).ok().and_then(|message| serde_json::to_value(message).ok());
     tally.check(key, &expected, &got);
-}
-
-/// Whether the body says something else once all member names are in lower case, as all known ones are.
-fn matches_only_without_case<T: Message>(body: &[u8]) -> bool {
-    let Ok(document) = serde_json::from_slice::<Value>(body) else {
-        return false;
-    };
-    let lowered = lower_names(document.clone());
-    let read = |value: &Value| decode::<T>(value.to_string().as_bytes()).ok();
-    lowered != document && read(&lowered) != read(&document)
-}
-
-fn lower_names(value: Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            members.into_iter().map(|(name, value)| (name.to_lowercase(), lower_names(value))).collect()
-        }
-        Value::Array(items) => items.into_iter().map(lower_names).collect(),
-        other => other,
-    }
 }

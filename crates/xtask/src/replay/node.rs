@@ -108,8 +108,10 @@ impl<'a> Replay<'a> {
                 break;
             }
             self.record();
-            while let Some((_, answer)) = self.answers.pop_front_if(|(at, _)| *at <= next) {
-                self.answer(answer);
+            while self.answers.front().is_some_and(|(at, _)| *at <= next) {
+                if let Some((_, answer)) = self.answers.pop_front() {
+                    self.answer(answer);
+                }
                 self.drain(tally);
             }
             self.node.handle_timeout(next);

@@ -101,7 +101,8 @@ async fn main() -> ExitCode {
                 }
             }
             Event::Report { node, report, .. } => {
-                if let Some(manifest) = update.as_ref().filter(|update| is_older(&report.version, &update.version))
+                if let Some(manifest) =
+                    update.as_ref().filter(|update| is_older(&report.version, &update.version))
                     && let Err(refusal) = dash.assign_update(node, manifest.clone(), Instant::now())
                 {
                     tracing::info!(%refusal, "no update for this node");
@@ -135,7 +136,8 @@ fn prepare(arguments: &Arguments) -> Result<(Dash, Option<Manifest>), String> {
     });
     for named in arguments.secret.iter().cloned().map(Ok).chain(from_files) {
         let (name, key): (String, String) = named?;
-        dash.add_node(&name, Secret::new(key), Instant::now()).map_err(|error| format!("node {name}: {error}"))?;
+        dash.add_node(&name, Secret::new(key), Instant::now())
+            .map_err(|error| format!("node {name}: {error}"))?;
     }
     Ok((dash, update))
 }
@@ -163,9 +165,7 @@ fn dash_config(arguments: &Arguments) -> Result<Config, String> {
 /// A file with something else in it is never overwritten: the Dash answers 503 instead.
 fn identity(path: Option<&Path>) -> Result<Identity, String> {
     match path.map(std::fs::read_to_string) {
-        Some(Ok(text)) => {
-            Ok(text.trim().parse::<InstallId>().map_or(Identity::Unusable, Identity::Known))
-        }
+        Some(Ok(text)) => Ok(text.trim().parse::<InstallId>().map_or(Identity::Unusable, Identity::Known)),
         Some(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => Err(error.to_string()),
         Some(Err(_)) | None => Ok(Identity::Absent { entropy: client::entropy()? }),
     }

@@ -357,7 +357,8 @@ async fn install(arguments: InstallArguments, printer: Printer) -> ExitCode {
     config.require_https = arguments.require_https;
     let limit = config.response_limit;
     let install = Install::new(config, &arguments.url, &key, existing, Instant::now());
-    let outcome = install_driver::run(install, &Client::new(), limit, choose, |event| {
+    let client = Client::new();
+    let outcome = install_driver::run(install, &client, limit, choose, |event| {
         if let install::Event::FellBack { cause } = event {
             printer.event("fallback", json!({"cause": cause.to_string()}));
         }
