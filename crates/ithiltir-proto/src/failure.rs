@@ -172,7 +172,7 @@ mod tests {
     /// Every row of the table in §9.
     #[test]
     fn the_decision_follows_the_table() {
-        use CertificateProblem::*;
+        use CertificateProblem::{Expired, NameMismatch, NotYetValid, Other as NotListed, UnknownAuthority};
         use FailureKind::*;
         let ip = HostKind::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let domain = HostKind::Domain;
@@ -180,7 +180,7 @@ mod tests {
             (PlainHttp, Fallback::Switch, Fallback::Switch),
             (Certificate(UnknownAuthority), Fallback::Switch, Fallback::Stay),
             (Certificate(NameMismatch), Fallback::Switch, Fallback::Stay),
-            (Certificate(CertificateProblem::Other), Fallback::Switch, Fallback::Stay),
+            (Certificate(NotListed), Fallback::Switch, Fallback::Stay),
             (Certificate(Expired), Fallback::Switch, Fallback::Probe),
             (Certificate(NotYetValid), Fallback::Switch, Fallback::Probe),
             (Refused, Fallback::Stay, Fallback::Stay),
@@ -188,7 +188,7 @@ mod tests {
             (NameResolution, Fallback::Stay, Fallback::Stay),
             (ConnectionLost, Fallback::Stay, Fallback::Stay),
             (Tls, Fallback::Stay, Fallback::Stay),
-            (FailureKind::Other, Fallback::Stay, Fallback::Stay),
+            (Other, Fallback::Stay, Fallback::Stay),
         ] {
             assert_eq!(Fallback::decide(kind, ip), on_ip, "{kind:?} on an address");
             assert_eq!(Fallback::decide(kind, domain), on_domain, "{kind:?} on a name");

@@ -1,4 +1,5 @@
 //! Rules that hold for the node whatever happens to it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod support;
 

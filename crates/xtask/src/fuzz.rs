@@ -52,7 +52,8 @@ pub(crate) fn search(name: &str, seconds: u64, limit: Duration) -> anyhow::Resul
     let (corpus, seeds) = (format!("fuzz/corpus/{name}"), format!("fuzz/seeds/{name}"));
     std::fs::create_dir_all(root().join(&corpus))?;
     let time = format!("-max_total_time={seconds}");
-    let search = ["fuzz", "run", "--features", "libfuzzer", name, &corpus, &seeds, "--", &time, "-timeout=10"];
+    let search =
+        ["fuzz", "run", "--features", "libfuzzer", name, &corpus, &seeds, "--", &time, "-timeout=10"];
     let (end, text) = process::read(nightly(&search), limit)?;
     println!("{name}: {}", summary(&text));
     if end != End::Well {

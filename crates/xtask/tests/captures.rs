@@ -37,5 +37,5 @@ fn the_node_and_its_messages() {
 fn the_dash_and_its_messages() {
     let files = files(|name| name.starts_with("dash_"));
     assert_eq!(files.len(), 2);
-    check(&files, 0, &[("member-name-case", 1)]);
+    check(&files, 460, &[("member-name-case", 2)]);
 }

@@ -61,6 +61,12 @@ impl Client {
         Self::with_roots(roots)
     }
 
+    /// Returns a client that trusts nobody: every `https` peer is refused.
+    #[must_use]
+    pub fn trusting_nobody() -> Self {
+        Self::with_roots(RootCertStore::empty())
+    }
+
     /// Returns a client that trusts these certificate authorities.
     #[must_use]
     pub fn with_roots(roots: RootCertStore) -> Self {
@@ -165,10 +171,8 @@ fn classify_one(error: &(dyn Error + 'static)) -> Option<FailureKind> {
     }
     if let Some(error) = error.downcast_ref::<io::Error>() {
         // An error inside an io::Error is not among its sources.
-        if let Some(inner) = error.get_ref() {
-            if let Some(kind) = classify_one(inner) {
-                return Some(kind);
-            }
+        if let Some(kind) = error.get_ref().and_then(|inner| classify_one(inner)) {
+            return Some(kind);
         }
         return match error.kind() {
             io::ErrorKind::ConnectionRefused => Some(FailureKind::Refused),

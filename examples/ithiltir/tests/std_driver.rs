@@ -20,7 +20,8 @@ fn drive(mut node: Node, mut news: impl FnMut(&Event) -> bool) {
                 Output::Request { id, request } => {
                     let done = done.clone();
                     std::thread::spawn(move || {
-                        done.send((id, exchange(&request).map_err(|error| classify(&error))))
+                        let outcome = exchange(&request).map_err(|error| classify(&error));
+                        let _ = done.send((id, outcome)); // an error: the node is gone
                     });
                 }
                 Output::Cancel(_) => {} // its late outcome will be ignored

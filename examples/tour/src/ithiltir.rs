@@ -159,7 +159,7 @@ impl Story<'_> {
         let node = Node::new(config, Instant::now()).map_err(|error| error.to_string())?;
         let (sampler, samples) = mpsc::channel(1);
         std::thread::spawn(move || sample(&sampler));
-        let client = Client::with_roots(Default::default());
+        let client = Client::trusting_nobody();
         let traffic = client.clone();
         let mut problem = None;
         let restart = node_driver::run(node, client, samples, |_, event| {

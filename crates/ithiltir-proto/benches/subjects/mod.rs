@@ -18,7 +18,7 @@ pub(crate) fn recorded_report() -> Vec<u8> {
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .filter(|exchange| exchange["path"] == "/api/node/metrics")
         .filter_map(|exchange| exchange["req_body"].as_str().map(|body| body.as_bytes().to_vec()))
-        .last()
+        .next_back()
         .expect("the recording holds reports")
 }
 

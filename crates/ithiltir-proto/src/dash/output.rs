@@ -17,7 +17,6 @@ pub struct NodeId(pub(super) u64);
 
 /// Work for the driver, in order.
 #[expect(clippy::exhaustive_enums, reason = "new work must not compile away in a driver")]
-#[expect(clippy::large_enum_variant, reason = "outputs are taken one by one")]
 pub enum Output {
     /// Answer this exchange. With `Connection: close` among the headers the connection ends after it.
     Respond {

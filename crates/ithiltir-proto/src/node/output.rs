@@ -25,7 +25,6 @@ impl TargetId {
 
 /// Work for the driver, in order.
 #[expect(clippy::exhaustive_enums, reason = "new work must not compile away in a driver")]
-#[expect(clippy::large_enum_variant, reason = "outputs are taken one by one")]
 pub enum Output {
     /// Send this, follow no redirect, then report `handle_response` or `handle_failure` once.
     Request {

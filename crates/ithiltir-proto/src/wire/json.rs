@@ -118,7 +118,6 @@ pub(crate) fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// Whether an optional float is left out: it is unknown, or JSON cannot say it.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 pub(crate) fn is_unknown(value: &Option<f64>) -> bool {
     !value.is_some_and(f64::is_finite)
 }

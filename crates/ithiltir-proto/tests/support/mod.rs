@@ -1,5 +1,6 @@
 //! A node on a virtual clock, whose outputs are read as short lines.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use ithiltir_proto::node::{Config, Event, Node, Output, RequestId, Update, UpdateDecision};
 use ithiltir_proto::wire::{NodeReport, Static, StaticCpu, StaticCpuInfo, StaticMemory, StaticSystem};
@@ -30,7 +31,7 @@ pub struct Fixture {
     /// In the order of their appearance; `#1` is the first.
     ids: Vec<RequestId>,
     pub bodies: Vec<String>,
-    pub updates: Vec<Box<Update>>,
+    pub updates: Vec<Update>,
 }
 
 pub fn targets(urls: &[&str]) -> Vec<Target> {
@@ -152,7 +153,7 @@ impl Fixture {
             }
             Output::Update { id, update } => {
                 let line = format!("#{} update {}", self.number(id), update.manifest.version);
-                self.updates.push(update);
+                self.updates.push(*update);
                 line
             }
             Output::Cancel(id) => format!("cancel #{}", self.number(id)),

@@ -2,9 +2,9 @@
 
 use super::{case, compare, text};
 use crate::{Deviation, Tally};
+use ithiltir_proto::Url;
 use ithiltir_proto::update::{ManifestRules, Plan, ValidManifest};
 use ithiltir_proto::wire::{Manifest, MetricsResponse, RESPONSE_LIMIT};
-use ithiltir_proto::Url;
 use serde_json::{Value, json};
 
 pub(super) fn row(row: &Value, tally: &mut Tally) -> anyhow::Result<()> {

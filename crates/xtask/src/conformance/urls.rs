@@ -22,10 +22,7 @@ pub(super) fn row(row: &Value, tally: &mut Tally) -> anyhow::Result<()> {
         ("host", json!(usable.map(Url::host))),
         ("port", json!(usable.map(Url::port))),
         ("metrics_request_target", json!(usable.map(Url::request_target))),
-        (
-            "allowed_with_require_https",
-            json!(usable.is_some_and(|url| url.scheme() == Some(Scheme::Https))),
-        ),
+        ("allowed_with_require_https", json!(usable.is_some_and(|url| url.scheme() == Some(Scheme::Https)))),
     ];
     let sibling = |name| json!(usable.and_then(|url| url.sibling(name)).map(|url| url.to_text()));
     let siblings = [("static_url", sibling("static")), ("identity_url", sibling("identity"))];

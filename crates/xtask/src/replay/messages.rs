@@ -4,8 +4,8 @@ use super::capture::{Body, Exchange};
 use crate::Tally;
 use crate::names::{self, NAME_CASE};
 use ithiltir_proto::wire::{
-    ErrorBody, IdentityResponse, IgnoredResponse, MetricsResponse, NodeReport, RESPONSE_LIMIT, Static, decode,
-    encode,
+    ErrorBody, IdentityResponse, IgnoredResponse, MetricsResponse, NodeReport, RESPONSE_LIMIT, Static,
+    decode, encode,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,7 +1,6 @@
 //! The recorded exchanges of the original programs against the crates: `cargo xtask replay PROTOCOL FILE…`.
 
 mod capture;
-#[cfg(feature = "dash-role")]
 mod dash;
 mod messages;
 mod node;
@@ -37,7 +36,10 @@ pub fn run(protocol: Protocol, file: &Path, tally: &mut Tally) -> anyhow::Result
         bail!("{} is no recording", file.display());
     }
     if name.ends_with(".events.jsonl") {
-        tally.skip("events", "a file of failed handshakes holds no exchange; it is read with the one beside it");
+        tally.skip(
+            "events",
+            "a file of failed handshakes holds no exchange; it is read with the one beside it",
+        );
         return Ok(());
     }
     let capture = Capture::read(file)?;
@@ -50,10 +52,7 @@ pub fn run(protocol: Protocol, file: &Path, tally: &mut Tally) -> anyhow::Result
 
 fn roles(name: &str, capture: &Capture, tally: &mut Tally) {
     match capture.exchanges.first().map(|exchange| exchange.peer.as_str()) {
-        Some(peer) if peer.contains("-> Dash") => {
-            #[cfg(feature = "dash-role")]
-            dash::check(name, capture, tally);
-        }
+        Some(peer) if peer.contains("-> Dash") => dash::check(name, capture, tally),
         Some(peer) if peer.starts_with("node ") => node::check(name, capture, tally),
         _ => tally.skip("other-role", "the crate has no such role (a node's local HTTP service)"),
     }

@@ -1,8 +1,8 @@
 //! Our node in the place of the original, fed the recorded answers on a virtual clock.
 
+use super::REDIRECT_FOLLOWED;
 use super::capture::{Body, Capture, Exchange, Handshake};
 use super::scenario::{self, Life};
-use super::REDIRECT_FOLLOWED;
 use crate::{Deviation, Tally};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -200,7 +200,13 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn matched(&mut self, id: RequestId, request: &Request<Bytes>, exchange: &'a Exchange, tally: &mut Tally) {
+    fn matched(
+        &mut self,
+        id: RequestId,
+        request: &Request<Bytes>,
+        exchange: &'a Exchange,
+        tally: &mut Tally,
+    ) {
         let rows = self.expected.get_mut(&key(request));
         let next = rows.and_then(|rows| rows.pop_front().and(rows.front()));
         // Only an exchange that timed out delays the next one that long.
@@ -241,7 +247,8 @@ impl<'a> Replay<'a> {
         let key = url.map(|url| (format!("{}:{}", url.host(), url.port()), url.request_target()));
         let key = key.unwrap_or_default();
         if applies && self.expected.keys().all(|(host, _)| *host != key.0) {
-            return tally.skip("download-elsewhere", "a download from a host that was not recorded leaves no trace");
+            return tally
+                .skip("download-elsewhere", "a download from a host that was not recorded leaves no trace");
         }
         let next = self.expected.get(&key).and_then(|rows| rows.front());
         let downloaded = next.is_some_and(|row| self.life.tick(row.milliseconds) <= self.tick());

@@ -130,12 +130,12 @@ fn prepare(arguments: &Arguments) -> Result<(Dash, Option<Manifest>), String> {
     let config = dash_config(arguments)?;
     let wall_clock = Timestamp::from_system_time(SystemTime::now());
     let mut dash = Dash::new(config, wall_clock, Instant::now()).map_err(|error| error.to_string())?;
-    let from_files = arguments.secret_file.iter().map(|(name, path)| {
+    let mut nodes = arguments.secret.clone();
+    for (name, path) in &arguments.secret_file {
         let key = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-        Ok((name.clone(), key.trim().to_owned()))
-    });
-    for named in arguments.secret.iter().cloned().map(Ok).chain(from_files) {
-        let (name, key): (String, String) = named?;
+        nodes.push((name.clone(), key.trim().to_owned()));
+    }
+    for (name, key) in nodes {
         dash.add_node(&name, Secret::new(key), Instant::now())
             .map_err(|error| format!("node {name}: {error}"))?;
     }
