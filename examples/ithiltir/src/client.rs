@@ -200,7 +200,10 @@ fn classify_tls(error: &rustls::Error) -> FailureKind {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 CertificateProblem::NameMismatch
             }
-            CertificateError::UnknownIssuer => CertificateProblem::UnknownAuthority,
+            // A known authority's name over another key is as unknown as another name.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                CertificateProblem::UnknownAuthority
+            }
             _ => CertificateProblem::Other,
         }),
         rustls::Error::InvalidMessage(_) => FailureKind::PlainHttp,

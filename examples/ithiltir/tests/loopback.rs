@@ -21,7 +21,9 @@ fn client() -> Client {
 
 /// Runs a node until `enough` says so; returns its events.
 async fn events_until(urls: &[String], mut enough: impl FnMut(&Event) -> bool) -> Vec<Event> {
-    let node = Node::new(quick(urls.iter().map(|url| target(url)).collect()), Instant::now()).unwrap();
+    let mut config = quick(urls.iter().map(|url| target(url)).collect());
+    config.require_https = urls.iter().all(|url| url.starts_with("https"));
+    let node = Node::new(config, Instant::now()).unwrap();
     let (_keep, samples) = samples();
     let mut events = Vec::new();
     let run = node_driver::run(node, client(), samples, |_, event| {

@@ -7,7 +7,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use ithiltir_example::dash_driver;
 use ithiltir_example::node_driver::Sample;
-use ithiltir_proto::dash::{Config, Dash, Event};
+use ithiltir_proto::dash::{Config, Dash, Event, Identity};
 use ithiltir_proto::wire::{
     Disk, NodeReport, Raid, Snapshot, Static, StaticCpu, StaticCpuInfo, StaticMemory, StaticSystem, System,
     Timestamp,
@@ -29,6 +29,7 @@ pub async fn dash(
     adjust: impl FnOnce(&mut Config),
 ) -> (SocketAddr, mpsc::UnboundedReceiver<Event>, JoinHandle<()>) {
     let mut config = Config::default();
+    config.identity = Identity::Absent { entropy: [7; 16] };
     adjust(&mut config);
     let wall_clock = Timestamp::from_system_time(SystemTime::now());
     let mut dash = Dash::new(config, wall_clock, Instant::now()).unwrap();
