@@ -16,7 +16,7 @@ pub struct ReportConfig {
     /// Version of the format: 1.
     pub version: FormatVersion,
     /// Where to report; missing and `null` are an empty list.
-    #[serde(default, deserialize_with = "crate::wire::null_is_default")]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub targets: Vec<ReportTarget>,
 }
 
@@ -37,11 +37,7 @@ pub struct ReportTarget {
     /// The node's key there; a number is taken as its text.
     pub key: Secret,
     /// The Dash's installation, once it is known; left out when empty.
-    #[serde(
-        default,
-        deserialize_with = "crate::wire::null_is_default",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "String::is_empty")]
     pub server_install_id: String,
 }
 
@@ -178,6 +174,12 @@ impl ReportConfig {
     pub fn next_id(&self) -> i64 {
         self.targets.iter().map(|target| target.id).max().map_or(1, |id| id.saturating_add(1))
     }
+}
+
+fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl fmt::Debug for ReportTarget {

@@ -55,3 +55,18 @@ fn errors_say_which_member_is_wrong_and_where() {
     let error = refused(br#"{"metrics":{"cpu":{"load1":1e400}}}"#);
     assert!(matches!(error, DecodeError::Value { problem: Problem::OutOfRange, .. }), "{error}");
 }
+
+/// No deviation: the original wants objects too, which derived code would not.
+#[test]
+fn arrays_are_no_objects() {
+    for text in [
+        &b" \n[]"[..],
+        br#"{"metrics":[]}"#,
+        br#"{"metrics":{"cpu":[0,0,0,0,[]]}}"#,
+        br#"{"metrics":{"disk":{"physical":[[]]}}}"#,
+        br#"{"metrics":{"thermal":[]}}"#,
+    ] {
+        let error = refused(text);
+        assert!(matches!(error, DecodeError::Value { problem: Problem::WrongForm, .. }), "{error}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Open enumerations: the known spellings, and everything else as it came.
 
-use serde::de::{Deserialize, Deserializer, Visitor};
+use super::nullable::Nullable;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
 
@@ -58,6 +59,8 @@ macro_rules! open_enumeration {
                 serializer.serialize_str(self.as_str())
             }
         }
+
+        super::nullable::scalar!($name, "a string", visit_str(&str) text => Ok(text.into()),);
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,6 +1,6 @@
 //! Writing and reading JSON as the original programs do.
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde::de::DeserializeOwned;
 use serde::ser::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 use std::io;
@@ -65,6 +65,13 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     // A check of the whole text followed by `from_str` is faster than the check string by string of `from_slice`.
     let text =
         std::str::from_utf8(bytes).map_err(|error| DecodeError::Utf8 { offset: error.valid_up_to() })?;
+    // The derived code would take an array of the members' values.
+    if let Some(end) = text.find(|c: char| !c.is_ascii_whitespace()).filter(|&at| text[at..].starts_with('['))
+    {
+        let line = 1 + text[..end].matches('\n').count();
+        let column = 1 + end - text[..end].rfind('\n').map_or(0, |at| at + 1);
+        return Err(DecodeError::Value { path: ".".into(), line, column, problem: Problem::WrongForm });
+    }
     serde_json::from_str(text).map_err(|error| explain::<T>(text, &error))
 }
 
@@ -90,13 +97,6 @@ pub(crate) fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error
     DecodeError::Value { path: path.into(), line, column, problem }
 }
 
-/// `null` means the default: for a list that it is absent, for an optional member that it is unknown.
-pub(crate) fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
-}
-
 /// Writes a message.
 #[must_use]
 pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
@@ -108,7 +108,7 @@ pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
 /// Writes a message behind what the buffer holds.
 pub fn encode_into<T: Serialize>(message: &T, buffer: &mut Vec<u8>) {
     message
-        .serialize(&mut Serializer::with_formatter(buffer, Original))
+        .serialize(&mut Serializer::with_formatter(buffer, Original::default()))
         .expect("messages have string keys and a Vec takes every write");
 }
 
@@ -123,9 +123,23 @@ pub(crate) fn is_unknown(value: &Option<f64>) -> bool {
 }
 
 /// The spelling of numbers and strings that the original's encoder uses.
-struct Original;
+#[derive(Default)]
+struct Original {
+    /// Member names are ours and need no escapes.
+    in_name: bool,
+}
 
 impl Formatter for Original {
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.in_name = true;
+        if first { Ok(()) } else { writer.write_all(b",") }
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.in_name = false;
+        writer.write_all(b":")
+    }
+
     fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
         /// Below, every whole number is a float and fits an integer.
         const WHOLE: f64 = 9_007_199_254_740_992.0;
@@ -148,8 +162,9 @@ impl Formatter for Original {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        // U+2028 and U+2029 are E2 80 A8 and E2 80 A9.
-        if !fragment.bytes().any(|byte| matches!(byte, b'<' | b'>' | b'&' | 0xe2)) {
+        // U+2028 and U+2029 are E2 80 A8 and E2 80 A9. Without an early end the loop needs no branches.
+        let is_odd = |byte| matches!(byte, b'<' | b'>' | b'&' | 0xe2);
+        if self.in_name || !fragment.bytes().fold(false, |odd, byte| odd | is_odd(byte)) {
             return writer.write_all(fragment.as_bytes());
         }
         let mut rest = fragment;

@@ -31,6 +31,7 @@
 mod enumeration;
 mod json;
 mod list;
+mod nullable;
 mod report;
 mod response;
 mod statics;
@@ -39,7 +40,6 @@ mod timestamp;
 pub use enumeration::{
     BaseIoKind, BaseIoRole, Health, LogicalKind, MemberState, SensorKind, SmartHealth, Status,
 };
-pub(crate) use json::null_is_default;
 pub use json::{DecodeError, Problem, decode, encode, encode_into};
 pub use list::List;
 pub use report::{
@@ -67,13 +67,18 @@ macro_rules! message {
     )*) => {$(
         $(#[$meta])*
         #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-        #[serde(default)]
         pub struct $name {
             $(
                 $(#[$member_meta])*
-                #[serde(deserialize_with = "crate::wire::json::null_is_default")]
+                #[serde(default, deserialize_with = "crate::wire::nullable::null_is_default")]
                 pub $member: $type,
             )*
+        }
+
+        impl<'de> crate::wire::nullable::Nullable<'de> for $name {
+            fn read<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                crate::wire::nullable::read_object(deserializer)
+            }
         }
     )*};
 }
