@@ -28,6 +28,12 @@ impl Secret {
         Self(self.0.trim().into())
     }
 
+    /// Whether this is the key, compared in constant time for keys of the same length.
+    #[must_use]
+    pub fn matches(&self, key: &str) -> bool {
+        self.0.as_bytes().ct_eq(key.as_bytes()).into()
+    }
+
     /// Whether nothing but white space is in it.
     #[must_use]
     pub fn is_blank(&self) -> bool {
@@ -37,7 +43,7 @@ impl Secret {
 
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
-        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+        self.matches(&other.0)
     }
 }
 

@@ -27,8 +27,8 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 fn requests_per_second(report: &[u8]) -> Row {
-    let (mut dash, body) = (subjects::dash(), Bytes::copy_from_slice(report));
-    let figures = compare(vec![Subject::new("request", || subjects::handle(&mut dash, &body))]);
+    let (mut dash, request) = (subjects::dash(), subjects::request(&Bytes::copy_from_slice(report)));
+    let figures = compare(vec![Subject::new("request", || subjects::handle(&mut dash, request.clone()))]);
     Row::bare("Dash requests/s on one core", per_second(figures[0].nanoseconds))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::plain;
 use bytes::Bytes;
+use http::Request;
 use ithiltir_proto::Secret;
 use ithiltir_proto::dash::{Config, Dash, validate_report};
 use ithiltir_proto::wire::{self, NodeReport, encode_into};
@@ -65,9 +66,9 @@ pub(crate) fn encode(report: &[u8]) -> Vec<Subject<'static>> {
 
 pub(crate) fn exchange(report: &[u8]) -> Vec<Subject<'_>> {
     let mut dash = dash();
-    let body = Bytes::copy_from_slice(report);
+    let request = request(&Bytes::copy_from_slice(report));
     vec![
-        Subject::new("handle_request of a valid report", move || handle(&mut dash, &body)),
+        Subject::new("handle_request of a valid report", move || handle(&mut dash, request.clone())),
         Subject::new("its decode alone (limit)", || drop(black_box(decode_ours(black_box(report))))),
     ]
 }
@@ -84,12 +85,16 @@ pub(crate) fn dash() -> Dash {
     dash
 }
 
-pub(crate) fn handle(dash: &mut Dash, body: &Bytes) {
-    let request = http::Request::post("/api/node/metrics")
+/// Returns a report as a transport hands it over.
+pub(crate) fn request(body: &Bytes) -> Request<Bytes> {
+    Request::post("/api/node/metrics")
         .header("content-type", "application/json")
         .header("x-node-secret", "key")
         .body(body.clone())
-        .expect("a constant request");
+        .expect("a constant request")
+}
+
+pub(crate) fn handle(dash: &mut Dash, request: Request<Bytes>) {
     dash.handle_request(request, IpAddr::V4(Ipv4Addr::LOCALHOST), epoch());
     while let Some(output) = dash.poll_output() {
         black_box(&output);

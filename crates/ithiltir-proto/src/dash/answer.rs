@@ -1,7 +1,7 @@
 //! What the Dash answers. Protocol facts §14.1.
 
 use super::rate::Budget;
-use crate::wire::{ErrorBody, encode_into};
+use crate::wire::{ErrorBody, Manifest, MetricsResponse, encode_into};
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -87,6 +87,14 @@ pub(super) fn json(message: &impl Serialize, budget: Option<Budget>) -> Response
     encode_into(message, &mut body);
     body.push(b'\n');
     answer(StatusCode::OK, JSON, body.into(), budget)
+}
+
+/// Nearly every report gets the same body.
+pub(super) fn metrics(update: Option<Manifest>, budget: Option<Budget>) -> Response<Bytes> {
+    match update {
+        None => answer(StatusCode::OK, JSON, Bytes::from_static(b"{\"ok\":true,\"update\":null}\n"), budget),
+        update => json(&MetricsResponse { ok: true, update }, budget),
+    }
 }
 
 pub(super) fn ok(budget: Option<Budget>) -> Response<Bytes> {

@@ -40,8 +40,8 @@ impl Keys {
         digests
     }
 
-    pub(super) fn node_of(&self, key: &Secret) -> Option<NodeId> {
-        let (node, known) = self.by_digest.get(&Self::digest(key.expose()))?;
-        (*known == key.trimmed()).then_some(*node)
+    pub(super) fn node_of(&self, key: &str) -> Option<NodeId> {
+        let (node, known) = self.by_digest.get(&Self::digest(key))?;
+        known.matches(key.trim()).then_some(*node)
     }
 }

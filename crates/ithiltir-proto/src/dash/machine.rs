@@ -12,7 +12,7 @@ use super::{
 };
 use crate::target::SECRET_HEADER;
 use crate::timer::Timers;
-use crate::wire::{self, IdentityResponse, Manifest, MetricsResponse, NodeReport, Static, Timestamp};
+use crate::wire::{self, IdentityResponse, Manifest, NodeReport, Static, Timestamp};
 use crate::{Secret, Version};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
@@ -446,11 +446,11 @@ impl Dash {
         self.check_rate(exchange)?; // 3
         if route == Route::Identity {
             let key = check_has_key(exchange)?; // 5
-            self.check_key(&key)?; // 8
+            self.check_key(key)?; // 8
             return self.answer_identity(exchange); // 9, 10
         }
         if self.config.authenticate_first {
-            self.check_key(&check_has_key(exchange)?)?;
+            self.check_key(check_has_key(exchange)?)?;
         }
         self.check_length(exchange)?; // 4
         let key = check_has_key(exchange)?; // 5
@@ -459,7 +459,7 @@ impl Dash {
                 let report: NodeReport = self.decode(exchange)?; // 6
                 let invalid = |invalid: Invalid| (ErrorCode::InvalidMetrics, Rejection::Invalid(invalid));
                 validate_report(&report).map_err(invalid)?; // 7
-                let node = self.check_key(&key)?; // 8
+                let node = self.check_key(key)?; // 8
                 self.take_report(exchange, node, report) // 9, 10
             }
             Route::Static | Route::Identity => {
@@ -467,7 +467,7 @@ impl Dash {
                 let invalid =
                     |invalid: Invalid| (ErrorCode::InvalidStaticPayload, Rejection::Invalid(invalid));
                 validate_static(&statics).map_err(invalid)?; // 7
-                let node = self.check_key(&key)?; // 8
+                let node = self.check_key(key)?; // 8
                 self.take_static(exchange, node, statics) // 9, 10
             }
         }
@@ -516,7 +516,7 @@ impl Dash {
             .map_err(|error| (ErrorCode::InvalidRequest, Rejection::Undecodable(error)))
     }
 
-    fn check_key(&self, key: &Secret) -> Result<NodeId, Refusal> {
+    fn check_key(&self, key: &str) -> Result<NodeId, Refusal> {
         self.keys.node_of(key).ok_or((ErrorCode::Unauthorized, Rejection::UnknownKey))
     }
 
@@ -626,7 +626,7 @@ impl Dash {
             Content::Report { .. } => {
                 self.reported(node, arrival);
                 let update = self.delivery(node);
-                answer::json(&MetricsResponse { ok: true, update }, budget)
+                answer::metrics(update, budget)
             }
             Content::Static { os, arch } => {
                 if let Some(state) = self.nodes.get_mut(&node) {
@@ -695,7 +695,7 @@ impl Dash {
     fn check_new_key(&self, key: &Secret) -> Result<(), CommandError> {
         if key.is_blank() {
             Err(CommandError::BlankKey)
-        } else if self.keys.node_of(key).is_some() {
+        } else if self.keys.node_of(key.expose()).is_some() {
             Err(CommandError::RepeatedKey)
         } else {
             Ok(())
@@ -739,13 +739,11 @@ fn check_media_type(exchange: &Exchange<'_>) -> Result<(), Refusal> {
 }
 
 /// Of several keys the first counts.
-fn check_has_key(exchange: &Exchange<'_>) -> Result<Secret, Refusal> {
+fn check_has_key<'a>(exchange: &Exchange<'a>) -> Result<&'a str, Refusal> {
     let key = exchange.head.headers.get(SECRET_HEADER).filter(|key| !key.is_empty());
     let key = key.ok_or((ErrorCode::Unauthorized, Rejection::NoKey))?;
     // A key that is no text is nobody's.
-    let key =
-        std::str::from_utf8(key.as_bytes()).map_err(|_| (ErrorCode::Unauthorized, Rejection::UnknownKey))?;
-    Ok(Secret::new(key))
+    std::str::from_utf8(key.as_bytes()).map_err(|_| (ErrorCode::Unauthorized, Rejection::UnknownKey))
 }
 
 impl fmt::Debug for Dash {

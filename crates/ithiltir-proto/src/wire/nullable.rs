@@ -9,6 +9,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 /// Reads a member: `null` means the default, for a list that it is absent, for an optional member that it is unknown.
+#[inline]
 pub(crate) fn null_is_default<'de, D: Deserializer<'de>, T: Nullable<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -24,12 +25,14 @@ pub(crate) trait Nullable<'de>: Sized + Default {
 }
 
 impl<'de> Nullable<'de> for Timestamp {
+    #[inline]
     fn read<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Option::deserialize(deserializer).map(Option::unwrap_or_default)
     }
 }
 
 impl<'de, T: Nullable<'de>> Nullable<'de> for Option<T> {
+    #[inline]
     fn read<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Known<T>(PhantomData<T>);
         impl<'de, T: Nullable<'de>> Visitor<'de> for Known<T> {
@@ -49,12 +52,14 @@ impl<'de, T: Nullable<'de>> Nullable<'de> for Option<T> {
 }
 
 impl<'de, T: Nullable<'de>> Nullable<'de> for Vec<T> {
+    #[inline]
     fn read<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         List::read(deserializer).map(List::into_vec)
     }
 }
 
 impl<'de, T: Nullable<'de>> Nullable<'de> for List<T> {
+    #[inline]
     fn read<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Items<T>(PhantomData<T>);
         impl<'de, T: Nullable<'de>> Visitor<'de> for Items<T> {
@@ -88,6 +93,7 @@ impl<'de, T: Nullable<'de>> DeserializeSeed<'de> for Item<T> {
 }
 
 /// Reads an object, and nothing that the derived code takes in its place.
+#[inline]
 pub(super) fn read_object<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -100,6 +106,7 @@ pub(super) fn read_object<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defau
         fn visit_unit<E>(self) -> Result<T, E> {
             Ok(T::default())
         }
+        #[inline]
         fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
             T::deserialize(MapAccessDeserializer::new(members))
         }
@@ -111,7 +118,8 @@ pub(super) fn read_object<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defau
 macro_rules! scalar {
     ($type:ty, $expecting:literal, $($visit:ident($form:ty) $value:ident => $result:expr,)*) => {
         impl<'de> Nullable<'de> for $type {
-            fn read<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            #[inline]
+    fn read<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Scalar;
                 impl Visitor<'_> for Scalar {
                     type Value = $type;
