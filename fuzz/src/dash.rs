@@ -69,7 +69,7 @@ pub fn ithiltir_dash(data: &[u8]) {
 }
 
 fn config(input: &mut Input<'_>) -> Config {
-    let mut config = Config::default();
+    let mut config = Config::new(Identity::Unusable);
     config.authenticate_first = input.flag();
     config.body_limit = input.pick(&[1_048_576, 64, 1]);
     match input.below(3) {

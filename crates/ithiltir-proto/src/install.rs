@@ -1,6 +1,6 @@
 //! Installing a target: ask the Dash who it is, and find out what that makes of the configuration. Protocol facts §7.
 
-use crate::target::{DEFAULT_USER_AGENT, Endpoint};
+use crate::endpoint::{DEFAULT_USER_AGENT, Endpoint};
 use crate::timer::Timers;
 use crate::wire::{DecodeError, IdentityResponse};
 use crate::{

@@ -21,6 +21,8 @@
 
 #[cfg(feature = "dash")]
 pub mod dash;
+#[cfg(feature = "node")]
+mod endpoint;
 mod failure;
 #[cfg(feature = "node")]
 pub mod install;
@@ -29,6 +31,7 @@ pub mod node;
 mod report_config;
 mod secret;
 mod target;
+#[cfg(any(feature = "node", feature = "dash"))]
 mod timer;
 #[cfg(feature = "node")]
 pub mod update;

@@ -29,6 +29,7 @@ impl<T: Copy + Ord> Timers<T> {
         }
     }
 
+    #[cfg(feature = "node")]
     pub(crate) fn clear(&mut self) {
         self.deadlines.clear();
         self.order.clear();

@@ -87,8 +87,7 @@ async fn outage(
 }
 
 fn serve(listener: TcpListener, update: Option<Manifest>) -> Result<JoinHandle<()>, String> {
-    let mut config = dash::Config::default();
-    config.identity = Identity::Absent { entropy: client::entropy()? };
+    let config = dash::Config::new(Identity::Absent { entropy: client::entropy()? });
     let wall_clock = Timestamp::from_system_time(SystemTime::now());
     let now = Instant::now();
     let mut dash = Dash::new(config, wall_clock, now).map_err(|error| error.to_string())?;

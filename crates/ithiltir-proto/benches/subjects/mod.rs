@@ -4,7 +4,7 @@ use crate::plain;
 use bytes::Bytes;
 use http::Request;
 use ithiltir_proto::Secret;
-use ithiltir_proto::dash::{Config, Dash, validate_report};
+use ithiltir_proto::dash::{Config, Dash, Identity, validate_report};
 use ithiltir_proto::wire::{self, NodeReport, encode_into};
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
@@ -75,7 +75,7 @@ pub(crate) fn exchange(report: &[u8]) -> Vec<Subject<'_>> {
 
 /// Returns a Dash that knows the node `key` and counts no requests, since nobody sends as many.
 pub(crate) fn dash() -> Dash {
-    let mut config = Config::default();
+    let mut config = Config::new(Identity::Unusable);
     if let Some(limit) = &mut config.rate_limit {
         limit.requests = u32::MAX;
     }

@@ -140,6 +140,26 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Returns the original's settings for a Dash with this identity.
+    #[must_use]
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            base_path: "/api/node".into(),
+            body_limit: 1_048_576,
+            rate_limit: Some(RateLimit::default()),
+            authenticate_first: false,
+            minimum_update_version: Some("0.2.1".into()),
+            build_metadata: BuildMetadata::default(),
+            offline_after: Duration::from_secs(14),
+            trusted_proxies: Vec::new(),
+            node_address: NodeAddress::default(),
+            storage: Storage::default(),
+            storage_limits: None,
+            identity,
+            max_nodes: 100_000,
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if !self.base_path.starts_with('/') || self.base_path.ends_with('/') {
             return Err(ConfigError::BasePath);
@@ -160,27 +180,6 @@ impl Config {
             return Err(ConfigError::OfflineAfter);
         }
         Ok(())
-    }
-}
-
-impl Default for Config {
-    /// The original's settings. The identity is [`Identity::Unusable`] until the program says what it knows.
-    fn default() -> Self {
-        Self {
-            base_path: "/api/node".into(),
-            body_limit: 1_048_576,
-            rate_limit: Some(RateLimit::default()),
-            authenticate_first: false,
-            minimum_update_version: Some("0.2.1".into()),
-            build_metadata: BuildMetadata::default(),
-            offline_after: Duration::from_secs(14),
-            trusted_proxies: Vec::new(),
-            node_address: NodeAddress::default(),
-            storage: Storage::default(),
-            storage_limits: None,
-            identity: Identity::Unusable,
-            max_nodes: 100_000,
-        }
     }
 }
 

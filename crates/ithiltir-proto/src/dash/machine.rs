@@ -10,10 +10,9 @@ use super::{
     KnownNode, NodeAddress, NodeId, Output, Rejection, Release, Storage, UpdateRefused, validate_report,
     validate_static,
 };
-use crate::target::SECRET_HEADER;
 use crate::timer::Timers;
 use crate::wire::{self, IdentityResponse, Manifest, NodeReport, Static, Timestamp};
-use crate::{Secret, Version};
+use crate::{SECRET_HEADER, Secret, Version};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -55,11 +54,12 @@ use web_time::Instant;
 /// # Example
 /// ```
 /// use ithiltir_proto::Secret;
-/// use ithiltir_proto::dash::{Config, Dash, Event, Output};
+/// use ithiltir_proto::dash::{Config, Dash, Event, Identity, Output};
 /// use web_time::Instant;
 ///
 /// let now = Instant::now();
-/// let mut dash = Dash::new(Config::default(), "2026-11-21T12:00:00Z".parse()?, now)?;
+/// let config = Config::new(Identity::Known("server_0123456789abcdef0123456789abcdef".parse()?));
+/// let mut dash = Dash::new(config, "2026-11-21T12:00:00Z".parse()?, now)?;
 /// let node = dash.add_node("web-1", Secret::new("key"), now)?;
 ///
 /// let report = r#"{"version":"0.2.3","hostname":"web-1","timestamp":"2026-11-21T12:00:00Z","metrics":{

@@ -1,6 +1,6 @@
 //! Settings of the node.
 
-use crate::target::DEFAULT_USER_AGENT;
+use crate::endpoint::DEFAULT_USER_AGENT;
 use crate::update::{Downgrade, Layout, RestartPolicy};
 use crate::wire::RESPONSE_LIMIT;
 use crate::{Target, TargetError};

@@ -7,7 +7,7 @@ use super::updates::Updates;
 use super::{
     Config, ConfigError, DeliveryError, Event, Output, RequestId, StaticReason, TargetId, UpdateError,
 };
-use crate::target::Endpoint;
+use crate::endpoint::Endpoint;
 use crate::timer::Timers;
 use crate::wire::{IgnoredResponse, Manifest, MetricsResponse, NodeReport, Static, encode_into};
 use crate::{Delivery, ExpiryProbe, Failure, FailureKind, Fallback, ProbeOutcome, Scheme, Target};

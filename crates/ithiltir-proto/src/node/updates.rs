@@ -2,7 +2,7 @@
 
 use super::{Config, KeyScope, Update, UpdateDecision};
 use crate::Target;
-use crate::target::Endpoint;
+use crate::endpoint::Endpoint;
 use crate::update::{Download, Installation, ManifestRules, Plan, ValidManifest};
 use crate::wire::Manifest;
 use web_time::Instant;

@@ -43,11 +43,10 @@ struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     fn new(name: &'a str, capture: &'a Capture) -> Result<Self, String> {
-        let mut config = Config::default();
+        let mut config = Config::new(identity(capture));
         config.rate_limit = None;
         config.minimum_update_version = None;
         config.build_metadata = BuildMetadata::Clear;
-        config.identity = identity(capture);
         if name.starts_with("dash_pg") {
             config.storage_limits = Some(StorageLimits::postgresql());
         }

@@ -143,7 +143,7 @@ fn prepare(arguments: &Arguments) -> Result<(Dash, Option<Manifest>), String> {
 }
 
 fn dash_config(arguments: &Arguments) -> Result<Config, String> {
-    let mut config = Config::default();
+    let mut config = Config::new(identity(arguments.install_id_file.as_deref())?);
     config.body_limit = arguments.body_limit;
     config.rate_limit = (arguments.rate_limit > 0).then(|| {
         let mut limit = RateLimit::default();
@@ -158,7 +158,6 @@ fn dash_config(arguments: &Arguments) -> Result<Config, String> {
     }
     let minimum = arguments.minimum_update_version.trim();
     config.minimum_update_version = (!minimum.is_empty()).then(|| minimum.into());
-    config.identity = identity(arguments.install_id_file.as_deref())?;
     Ok(config)
 }
 

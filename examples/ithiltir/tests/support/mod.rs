@@ -28,8 +28,7 @@ pub async fn dash(
     address: &str,
     adjust: impl FnOnce(&mut Config),
 ) -> (SocketAddr, mpsc::UnboundedReceiver<Event>, JoinHandle<()>) {
-    let mut config = Config::default();
-    config.identity = Identity::Absent { entropy: [7; 16] };
+    let mut config = Config::new(Identity::Absent { entropy: [7; 16] });
     adjust(&mut config);
     let wall_clock = Timestamp::from_system_time(SystemTime::now());
     let mut dash = Dash::new(config, wall_clock, Instant::now()).unwrap();
