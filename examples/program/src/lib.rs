@@ -47,8 +47,9 @@ impl Printer {
     }
 }
 
-/// The name comes first, whatever the members are called.
-fn json_line(name: &str, members: Value) -> String {
+/// Returns an event as one JSON object. The name comes first, whatever the members are called.
+#[must_use]
+pub fn json_line(name: &str, members: Value) -> String {
     let name = Value::from(name);
     match members {
         Value::Object(members) if !members.is_empty() => {

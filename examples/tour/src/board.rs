@@ -61,7 +61,8 @@ impl Board {
             state: Mutex::default(),
         });
         row.say(
-            json!({"event": "profile", "protocol": protocol, "profile": profile}),
+            "profile",
+            json!({"protocol": protocol, "profile": profile}),
             &format!("{protocol}: {profile}"),
         );
         self.rows.lock().unwrap_or_else(PoisonError::into_inner).push(row.clone());
@@ -85,7 +86,7 @@ impl Board {
             }
         }
         if self.look == Look::Json {
-            print_line(&json!({"event": "summary", "ok": all, "protocols": protocols}).to_string());
+            print_line(&program::json_line("summary", json!({"ok": all, "protocols": protocols})));
         }
         all
     }
@@ -96,7 +97,8 @@ impl Row {
     pub(crate) fn step(&self, step: &'static str, detail: &str) {
         self.with(|state| state.done.push(step));
         self.say(
-            json!({"event": "step", "protocol": self.protocol, "step": step, "ok": true, "detail": detail}),
+            "step",
+            json!({"protocol": self.protocol, "step": step, "ok": true, "detail": detail}),
             &format!("{:<10} ok    {step:<22} {detail}", self.protocol),
         );
     }
@@ -119,7 +121,8 @@ impl Row {
         for step in missing {
             let detail = problem.as_deref().unwrap_or("it did not happen");
             self.say(
-                json!({"event": "step", "protocol": self.protocol, "step": step, "ok": false, "detail": detail}),
+                "step",
+                json!({"protocol": self.protocol, "step": step, "ok": false, "detail": detail}),
                 &format!("{:<10} FAIL  {step:<22} {detail}", self.protocol),
             );
         }
@@ -142,9 +145,9 @@ impl Row {
         result
     }
 
-    fn say(&self, object: Value, line: &str) {
+    fn say(&self, event: &str, members: Value, line: &str) {
         match (self.look, &self.bar) {
-            (Look::Json, _) => print_line(&object.to_string()),
+            (Look::Json, _) => print_line(&program::json_line(event, members)),
             (Look::Lines, _) | (Look::Live, None) => print_line(line),
             (Look::Live, Some(bar)) => bar.println(line),
         }

@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use web_time::Instant;
 
 /// What has to happen, in this order.
-pub(crate) const STEPS: [&str; 9] = [
+pub(crate) const STEPS: [&str; 10] = [
     "static accepted",
     "report accepted",
     "dash killed",
@@ -37,6 +37,7 @@ pub(crate) const STEPS: [&str; 9] = [
     "static again",
     "wrong file refused",
     "update installed",
+    "new release reports",
 ];
 
 /// The durations, shortened from seconds.
@@ -57,17 +58,21 @@ pub(crate) async fn tour(row: &Row) -> Result<(), String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| text(&error))?;
     let address = listener.local_addr().map_err(|error| text(&error))?;
     let (kill, mut killed) = mpsc::channel(1);
-    let server = serve(listener, None)?;
+    let (clear, mut cleared) = mpsc::unbounded_channel();
+    let server = serve(listener, None, clear.clone())?;
     let outage = tokio::spawn({
         let manifest = manifest.clone();
-        async move { outage(server, address, manifest, &mut killed).await }
+        async move { outage(server, address, manifest, &mut killed, clear).await }
     });
 
     let mut story = Story { row, kill, good_file, step: 0 };
     story.run(address, folder.path()).await?;
-    outage.abort();
     check_layout(folder.path(), &manifest)?;
-    row.step("update installed", &format!("current -> releases/{NEW}, exit for the supervisor"));
+    story.done(&format!("current -> releases/{NEW}, exit for the supervisor"));
+    story.run_release(address).await?;
+    cleared.try_recv().map_err(|_| "the Dash still has the update task".to_owned())?;
+    story.done(&format!("as {NEW}, and the Dash's task is done"));
+    outage.abort();
     Ok(())
 }
 
@@ -77,27 +82,32 @@ async fn outage(
     address: SocketAddr,
     manifest: Manifest,
     killed: &mut mpsc::Receiver<()>,
+    clear: mpsc::UnboundedSender<()>,
 ) -> Result<(), String> {
     killed.recv().await;
     server.abort();
     let _ = server.await; // its sockets are closed now
     killed.recv().await;
     let listener = TcpListener::bind(address).await.map_err(|error| error.to_string())?;
-    serve(listener, Some(manifest))?.await.map_err(|error| error.to_string())
+    serve(listener, Some(manifest), clear)?.await.map_err(|error| error.to_string())
 }
 
-fn serve(listener: TcpListener, update: Option<Manifest>) -> Result<JoinHandle<()>, String> {
+fn serve(
+    listener: TcpListener,
+    update: Option<Manifest>,
+    clear: mpsc::UnboundedSender<()>,
+) -> Result<JoinHandle<()>, String> {
     let config = dash::Config::new(Identity::Absent { entropy: client::entropy()? });
     let wall_clock = Timestamp::from_system_time(SystemTime::now());
     let now = Instant::now();
     let mut dash = Dash::new(config, wall_clock, now).map_err(|error| error.to_string())?;
     dash.add_node("this-machine", Secret::new(KEY), now).map_err(|error| error.to_string())?;
-    let news = move |dash: &mut Dash, event| {
-        if let (dash::Event::Report { node, report, .. }, Some(update)) = (event, &update)
-            && report.version == OLD
-        {
-            let _ = dash.assign_update(node, update.clone(), Instant::now()); // refused: the row's step is missing
+    let news = move |dash: &mut Dash, event| match (event, &update) {
+        (dash::Event::Report { node, report, .. }, Some(update)) if report.version == OLD => {
+            let _ = dash.assign_update(node, update.clone(), Instant::now()); // refused: steps will be missing
         }
+        (dash::Event::UpdateCleared { .. }, _) => drop(clear.send(())),
+        _ => {}
     };
     Ok(tokio::spawn(dash_driver::run(dash, listener, news, std::future::pending())))
 }
@@ -145,33 +155,38 @@ struct Story<'a> {
 
 impl Story<'_> {
     async fn run(&mut self, dash: SocketAddr, folder: &Path) -> Result<(), String> {
-        let url = format!("http://{dash}/api/node/metrics");
-        let target = Target::new(&url, &Secret::new(KEY)).map_err(|error| error.to_string())?;
-        let mut config = node::Config::new(OLD, vec![target]);
-        config.interval = Duration::from_millis(200);
-        config.start_delay = Duration::from_millis(200);
-        config.update.retry_delay = Duration::from_millis(500);
+        let mut config = config(dash, OLD)?;
         config.update.layout = Some(Layout::Releases {
             data_directory: folder.to_string_lossy().into_owned(),
             active: OLD.to_owned(),
         });
-        let node = Node::new(config, Instant::now()).map_err(|error| error.to_string())?;
-        let (sampler, samples) = mpsc::channel(1);
-        std::thread::spawn(move || sample(&sampler));
         let client = Client::trusting_nobody();
-        let traffic = client.clone();
         let mut problem = None;
-        let restart = node_driver::run(node, client, samples, |_, event| {
-            let (sent, received, latency) = traffic.traffic().figures();
+        let restart = start(config, OLD, &client, |event| {
+            let (sent, received, latency) = client.traffic().figures();
             self.row.traffic(sent, received, latency);
             problem = self.tell(event).err();
             problem.is_none()
-        });
-        match restart.await {
+        })?
+        .await;
+        match restart {
             Some(Restart::Exit) => Ok(()),
             Some(other) => Err(format!("an unexpected restart: {other:?}")),
             None => Err(problem.unwrap_or_else(|| "the node ended early".to_owned())),
         }
+    }
+
+    /// What the supervisor would start: the same node in its next version, until a report of it was accepted.
+    async fn run_release(&mut self, dash: SocketAddr) -> Result<(), String> {
+        let client = Client::trusting_nobody();
+        let accepted = |event: &node::Event| matches!(event, node::Event::Report { outcome: Ok(()), .. });
+        let mut done = false;
+        start(config(dash, NEW)?, NEW, &client, |event| {
+            done |= accepted(event);
+            !done
+        })?
+        .await;
+        if done { Ok(()) } else { Err("no report of the new release was accepted".to_owned()) }
     }
 
     /// Takes the story one event further. Each step waits for its event; others are passed over.
@@ -229,9 +244,32 @@ impl Story<'_> {
     }
 }
 
+fn config(dash: SocketAddr, version: &str) -> Result<node::Config, String> {
+    let url = format!("http://{dash}/api/node/metrics");
+    let target = Target::new(&url, &Secret::new(KEY)).map_err(|error| error.to_string())?;
+    let mut config = node::Config::new(version, vec![target]);
+    config.interval = Duration::from_millis(200);
+    config.start_delay = Duration::from_millis(200);
+    config.update.retry_delay = Duration::from_millis(500);
+    Ok(config)
+}
+
+/// Starts a node with this machine's metrics.
+fn start(
+    config: node::Config,
+    version: &'static str,
+    client: &Client,
+    mut news: impl FnMut(&node::Event) -> bool,
+) -> Result<impl Future<Output = Option<Restart>>, String> {
+    let node = Node::new(config, Instant::now()).map_err(|error| error.to_string())?;
+    let (sampler, samples) = mpsc::channel(1);
+    std::thread::spawn(move || sample(version, &sampler));
+    Ok(node_driver::run(node, client.clone(), samples, move |_, event| news(event)))
+}
+
 /// Reading the host may block, so it has a thread of its own; it ends with its reader.
-fn sample(samples: &mpsc::Sender<Sample>) {
-    let mut host = Host::new(OLD);
+fn sample(version: &str, samples: &mpsc::Sender<Sample>) {
+    let mut host = Host::new(version);
     loop {
         let sample = Sample { report: host.sample(), statics: host.statics(Duration::from_secs(1)) };
         if samples.blocking_send(sample).is_err() {
