@@ -1,24 +1,19 @@
-//! The machine itself: the order of the checks, and what a valid report leads to.
+//! The machine itself: its commands, inputs and outputs. What becomes of a request is in `serve`.
 
 use super::answer;
 use super::keys::{KeyDigest, Keys};
-use super::network::{client_address, first_forwarded_for};
-use super::rate::{Budget, RateLimiter};
+use super::network::client_address;
+use super::rate::RateLimiter;
 use super::release::check_manifest;
+use super::serve::{Exchange, Pending};
 use super::{
-    BuildMetadata, Config, ConfigError, ErrorCode, Event, ExchangeId, Identity, InstallId, Invalid,
-    KnownNode, NodeAddress, NodeId, Output, Rejection, Release, Storage, UpdateRefused, validate_report,
-    validate_static,
+    Config, ConfigError, ErrorCode, Event, ExchangeId, KnownNode, NodeId, Output, Release, UpdateRefused,
 };
 use crate::timer::Timers;
-use crate::wire::{self, IdentityResponse, Manifest, NodeReport, Static, Timestamp};
-use crate::{SECRET_HEADER, Secret, Version};
+use crate::wire::{Manifest, Timestamp};
+use crate::{Secret, Version};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use http::request::Parts;
-use http::{Method, Request};
-use serde::de::{Deserialize as _, DeserializeOwned, IgnoredAny};
-use std::cmp::Ordering;
+use http::Request;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
@@ -79,18 +74,18 @@ use web_time::Instant;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Dash {
-    config: Config,
-    nodes: BTreeMap<NodeId, Node>,
-    keys: Keys,
-    limiter: Option<RateLimiter>,
-    pending: BTreeMap<ExchangeId, Pending>,
-    timers: Timers<Timer>,
-    outputs: VecDeque<Output>,
-    next_node: u64,
-    next_exchange: u64,
-    now: Instant,
+    pub(super) config: Config,
+    pub(super) nodes: BTreeMap<NodeId, Node>,
+    pub(super) keys: Keys,
+    pub(super) limiter: Option<RateLimiter>,
+    pub(super) pending: BTreeMap<ExchangeId, Pending>,
+    pub(super) timers: Timers<Timer>,
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) next_node: u64,
+    pub(super) next_exchange: u64,
+    pub(super) now: Instant,
     /// Wall-clock time at an instant.
-    clock: (Timestamp, Instant),
+    pub(super) clock: (Timestamp, Instant),
 }
 
 /// Why a command was refused; nothing changed.
@@ -114,58 +109,19 @@ pub enum CommandError {
     UnknownExchange,
 }
 
-struct Node {
-    known: KnownNode,
-    key: KeyDigest,
-    update: Option<Box<Manifest>>,
+pub(super) struct Node {
+    pub(super) known: KnownNode,
+    pub(super) key: KeyDigest,
+    pub(super) update: Option<Box<Manifest>>,
 }
 
 /// Reasons to wake up.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
+pub(super) enum Timer {
     Offline(NodeId),
     KeyGrace(KeyDigest),
     Storage(ExchangeId),
 }
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Route {
-    Metrics,
-    Static,
-    Identity,
-}
-
-/// A request on its way through the checks.
-struct Exchange<'a> {
-    id: ExchangeId,
-    head: &'a Parts,
-    body: &'a [u8],
-    peer: IpAddr,
-    client: IpAddr,
-    /// Known past the rate limit; every later answer carries it.
-    budget: Option<Budget>,
-}
-
-/// A valid report or Static whose storage is awaited.
-struct Pending {
-    node: NodeId,
-    arrival: Arrival,
-    budget: Option<Budget>,
-}
-
-/// What is kept of a report or Static.
-struct Arrival {
-    collected_at: Timestamp,
-    address: Option<IpAddr>,
-    content: Content,
-}
-
-enum Content {
-    Report { version: Box<str>, reported_at: Timestamp },
-    Static { os: Box<str>, arch: Box<str> },
-}
-
-type Refusal = (ErrorCode, Rejection);
 
 impl Dash {
     /// Starts a Dash. `wall_clock` is the time of day at `now`.
@@ -316,7 +272,7 @@ impl Dash {
         Ok(())
     }
 
-    /// Says that a report or Static was stored, under [`Storage::Confirmed`]: it is answered with 200.
+    /// Says that a report or Static was stored, under [`Storage::Confirmed`](super::Storage::Confirmed): it is answered with 200.
     ///
     /// # Errors
     /// [`CommandError::UnknownExchange`] if the exchange does not wait.
@@ -327,7 +283,7 @@ impl Dash {
         Ok(())
     }
 
-    /// Says that a report or Static cannot be stored, under [`Storage::Confirmed`]: it is answered with 503.
+    /// Says that a report or Static cannot be stored, under [`Storage::Confirmed`](super::Storage::Confirmed): it is answered with 503.
     ///
     /// # Errors
     /// [`CommandError::UnknownExchange`] if the exchange does not wait.
@@ -438,258 +394,6 @@ impl Dash {
         self.pending.len()
     }
 
-    // Checks (§14.1). The number of each step is the document's.
-
-    fn serve(&mut self, exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
-        let route = self.check_route(exchange)?; // 1
-        check_media_type(exchange)?; // 2
-        self.check_rate(exchange)?; // 3
-        if route == Route::Identity {
-            let key = check_has_key(exchange)?; // 5
-            self.check_key(key)?; // 8
-            return self.answer_identity(exchange); // 9, 10
-        }
-        if self.config.authenticate_first {
-            self.check_key(check_has_key(exchange)?)?;
-        }
-        self.check_length(exchange)?; // 4
-        let key = check_has_key(exchange)?; // 5
-        match route {
-            Route::Metrics => {
-                let report: NodeReport = self.decode(exchange)?; // 6
-                let invalid = |invalid: Invalid| (ErrorCode::InvalidMetrics, Rejection::Invalid(invalid));
-                validate_report(&report).map_err(invalid)?; // 7
-                let node = self.check_key(key)?; // 8
-                self.take_report(exchange, node, report) // 9, 10
-            }
-            Route::Static | Route::Identity => {
-                let statics: Static = self.decode(exchange)?; // 6
-                let invalid =
-                    |invalid: Invalid| (ErrorCode::InvalidStaticPayload, Rejection::Invalid(invalid));
-                validate_static(&statics).map_err(invalid)?; // 7
-                let node = self.check_key(key)?; // 8
-                self.take_static(exchange, node, statics) // 9, 10
-            }
-        }
-    }
-
-    fn check_route(&self, exchange: &Exchange<'_>) -> Result<Route, Refusal> {
-        let route = match exchange.head.uri.path().strip_prefix(&*self.config.base_path) {
-            Some("/metrics") => Route::Metrics,
-            Some("/static") => Route::Static,
-            Some("/identity") => Route::Identity,
-            _ => return Err((ErrorCode::NotFound, Rejection::Route)),
-        };
-        if exchange.head.method == Method::POST {
-            Ok(route)
-        } else {
-            Err((ErrorCode::MethodNotAllowed, Rejection::Method))
-        }
-    }
-
-    fn check_rate(&mut self, exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
-        let wall_clock = self.wall_clock();
-        exchange.budget = self.limiter.as_mut().map(|limiter| limiter.request(exchange.client, wall_clock));
-        match exchange.budget {
-            Some(Budget { retry_after: Some(_), .. }) => Err((ErrorCode::RateLimited, Rejection::RateLimit)),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// Too long while the JSON value is still being read; one that is over by then is step 6's.
-    fn check_length(&self, exchange: &Exchange<'_>) -> Result<(), Refusal> {
-        let Some((start, _)) = exchange.body.split_at_checked(self.config.body_limit + 1) else {
-            return Ok(());
-        };
-        let start = &start[..self.config.body_limit];
-        match IgnoredAny::deserialize(&mut serde_json::Deserializer::from_slice(start)) {
-            Err(error) if error.is_eof() => Err((ErrorCode::BodyTooLarge, Rejection::BodyTooLarge)),
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
-    fn decode<T: DeserializeOwned>(&self, exchange: &Exchange<'_>) -> Result<T, Refusal> {
-        if exchange.body.len() > self.config.body_limit {
-            return Err((ErrorCode::InvalidRequest, Rejection::BodyTooLarge));
-        }
-        wire::decode(exchange.body)
-            .map_err(|error| (ErrorCode::InvalidRequest, Rejection::Undecodable(error)))
-    }
-
-    fn check_key(&self, key: &str) -> Result<NodeId, Refusal> {
-        self.keys.node_of(key).ok_or((ErrorCode::Unauthorized, Rejection::UnknownKey))
-    }
-
-    // What passed (§14.3, §14.5 to §14.7)
-
-    fn answer_identity(&mut self, exchange: &Exchange<'_>) -> Result<(), Refusal> {
-        let (install_id, created) = match &self.config.identity {
-            Identity::Known(install_id) => (install_id.clone(), false),
-            Identity::Absent { entropy } => (InstallId::from_entropy(*entropy), true),
-            Identity::Unusable => return Err((ErrorCode::ServiceUnavailable, Rejection::Identity)),
-        };
-        if created {
-            self.config.identity = Identity::Known(install_id.clone());
-            self.event(Event::IdentityCreated { install_id: install_id.clone() });
-        }
-        let identity = IdentityResponse { install_id: install_id.as_str().to_owned(), created };
-        let response = answer::json(&identity, exchange.budget);
-        self.outputs.push_back(Output::Respond { id: exchange.id, response });
-        Ok(())
-    }
-
-    fn take_report(
-        &mut self,
-        exchange: &Exchange<'_>,
-        node: NodeId,
-        report: NodeReport,
-    ) -> Result<(), Refusal> {
-        if let Some(limits) = &self.config.storage_limits {
-            limits
-                .check_report(&report)
-                .map_err(|error| (ErrorCode::ServiceUnavailable, Rejection::Unstorable(error)))?;
-        }
-        self.check_pending()?;
-        let reported_at = report.timestamp.truncated_to_seconds();
-        let content = Content::Report { version: report.version.trim().into(), reported_at };
-        let arrival = self.arrival(exchange, content);
-        self.event(Event::Report {
-            exchange: exchange.id,
-            node,
-            report: Box::new(report),
-            collected_at: arrival.collected_at,
-            reported_at,
-            address: arrival.address,
-            bytes: exchange.body.len(),
-        });
-        self.store(exchange.id, Pending { node, arrival, budget: exchange.budget });
-        Ok(())
-    }
-
-    fn take_static(&mut self, exchange: &Exchange<'_>, node: NodeId, statics: Static) -> Result<(), Refusal> {
-        if let Some(limits) = &self.config.storage_limits {
-            limits
-                .check_static(&statics)
-                .map_err(|error| (ErrorCode::ServiceUnavailable, Rejection::Unstorable(error)))?;
-        }
-        self.check_pending()?;
-        let content = Content::Static {
-            os: statics.system.os.as_str().into(),
-            arch: statics.system.arch.as_str().into(),
-        };
-        let arrival = self.arrival(exchange, content);
-        self.event(Event::Static {
-            exchange: exchange.id,
-            node,
-            statics: Box::new(statics),
-            collected_at: arrival.collected_at,
-            address: arrival.address,
-            bytes: exchange.body.len(),
-        });
-        self.store(exchange.id, Pending { node, arrival, budget: exchange.budget });
-        Ok(())
-    }
-
-    fn arrival(&self, exchange: &Exchange<'_>, content: Content) -> Arrival {
-        let address = match self.config.node_address {
-            NodeAddress::TrustedProxies => Some(exchange.client),
-            NodeAddress::ForwardedFor => {
-                first_forwarded_for(&exchange.head.headers).unwrap_or(Some(exchange.peer))
-            }
-        };
-        Arrival { collected_at: self.wall_clock(), address, content }
-    }
-
-    fn check_pending(&self) -> Result<(), Refusal> {
-        match self.config.storage {
-            Storage::Confirmed { max_pending, .. } if self.pending.len() >= max_pending => {
-                Err((ErrorCode::ServiceUnavailable, Rejection::NotStored))
-            }
-            Storage::Confirmed { .. } | Storage::Immediate => Ok(()),
-        }
-    }
-
-    fn store(&mut self, id: ExchangeId, pending: Pending) {
-        match self.config.storage {
-            Storage::Immediate => self.commit(id, pending),
-            Storage::Confirmed { timeout, .. } => {
-                self.timers.set(Timer::Storage(id), self.now.checked_add(timeout));
-                self.pending.insert(id, pending);
-            }
-        }
-    }
-
-    /// It is stored: the node has reported, and gets its answer.
-    fn commit(&mut self, id: ExchangeId, pending: Pending) {
-        let Pending { node, arrival, budget } = pending;
-        let response = match arrival.content {
-            Content::Report { .. } => {
-                self.reported(node, arrival);
-                let update = self.delivery(node);
-                answer::metrics(update, budget)
-            }
-            Content::Static { os, arch } => {
-                if let Some(state) = self.nodes.get_mut(&node) {
-                    (state.known.os, state.known.arch, state.known.address) = (os, arch, arrival.address);
-                }
-                answer::ok(budget)
-            }
-        };
-        self.outputs.push_back(Output::Respond { id, response });
-    }
-
-    fn reported(&mut self, node: NodeId, arrival: Arrival) {
-        let Some(state) = self.nodes.get_mut(&node) else {
-            return; // removed while its report waited
-        };
-        let known = &mut state.known;
-        known.address = arrival.address;
-        known.collected_at = Some(arrival.collected_at);
-        if let Content::Report { version, reported_at } = arrival.content {
-            known.reported_at = Some(reported_at);
-            if known.version.as_deref() != Some(&*version) {
-                known.version = Some(version);
-            }
-        }
-        let was_online = std::mem::replace(&mut known.online, true);
-        self.timers.set(Timer::Offline(node), self.now.checked_add(self.config.offline_after));
-        if !was_online {
-            self.event(Event::Online { node });
-        }
-    }
-
-    /// Returns the manifest that goes with the answer to a node's report, or ends the task.
-    fn delivery(&mut self, node: NodeId) -> Option<Manifest> {
-        let state = self.nodes.get(&node)?;
-        let manifest = state.update.as_deref()?;
-        let current = Version::parse(state.known.version.as_deref()?).ok()?;
-        let offered = Version::parse(&manifest.version).ok()?;
-        let wanted = match current.precedence(&offered) {
-            Ordering::Less => true,
-            Ordering::Equal => {
-                self.config.build_metadata == BuildMetadata::Deliver && !current.same_build(&offered)
-            }
-            Ordering::Greater => false,
-        };
-        if !wanted {
-            self.nodes.get_mut(&node)?.update = None;
-            self.event(Event::UpdateCleared { node });
-            return None;
-        }
-        if self.is_too_old(&current) {
-            return None;
-        }
-        let manifest = manifest.clone();
-        self.event(Event::UpdateOffered { node, version: manifest.version.clone() });
-        Some(manifest)
-    }
-
-    fn is_too_old(&self, current: &Version<'_>) -> bool {
-        let minimum = self.config.minimum_update_version.as_deref();
-        let minimum = minimum.and_then(|version| Version::parse(version).ok());
-        minimum.is_some_and(|minimum| current.precedence(&minimum) == Ordering::Less)
-    }
-
     // Parts
 
     fn check_new_key(&self, key: &Secret) -> Result<(), CommandError> {
@@ -702,48 +406,23 @@ impl Dash {
         }
     }
 
-    fn take_pending(&mut self, id: ExchangeId) -> Option<Pending> {
+    pub(super) fn take_pending(&mut self, id: ExchangeId) -> Option<Pending> {
         self.timers.set(Timer::Storage(id), None);
         self.pending.remove(&id)
     }
 
-    fn see(&mut self, now: Instant) {
+    pub(super) fn see(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }
 
-    fn wall_clock(&self) -> Timestamp {
+    pub(super) fn wall_clock(&self) -> Timestamp {
         let (wall_clock, since) = self.clock;
         wall_clock.checked_add(self.now.duration_since(since)).unwrap_or(wall_clock)
     }
 
-    fn event(&mut self, event: Event) {
+    pub(super) fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
-}
-
-/// A request that announces no body needs no media type. Nothing is trimmed behind the cut at the first `;`, so that
-/// `application/json ; x` is another type, as in the original.
-fn check_media_type(exchange: &Exchange<'_>) -> Result<(), Refusal> {
-    let headers = &exchange.head.headers;
-    let length = headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
-    if !length && !headers.contains_key(TRANSFER_ENCODING) && exchange.body.is_empty() {
-        return Ok(());
-    }
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = media_type.trim().split(';').next().unwrap_or_default();
-    if media_type.eq_ignore_ascii_case("application/json") {
-        Ok(())
-    } else {
-        Err((ErrorCode::UnsupportedMediaType, Rejection::MediaType))
-    }
-}
-
-/// Of several keys the first counts.
-fn check_has_key<'a>(exchange: &Exchange<'a>) -> Result<&'a str, Refusal> {
-    let key = exchange.head.headers.get(SECRET_HEADER).filter(|key| !key.is_empty());
-    let key = key.ok_or((ErrorCode::Unauthorized, Rejection::NoKey))?;
-    // A key that is no text is nobody's.
-    std::str::from_utf8(key.as_bytes()).map_err(|_| (ErrorCode::Unauthorized, Rejection::UnknownKey))
 }
 
 impl fmt::Debug for Dash {

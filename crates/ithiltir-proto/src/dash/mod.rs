@@ -9,6 +9,7 @@ mod network;
 mod output;
 mod rate;
 mod release;
+mod serve;
 mod validate;
 
 pub use answer::ErrorCode;
