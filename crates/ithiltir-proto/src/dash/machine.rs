@@ -3,11 +3,12 @@
 use super::answer;
 use super::keys::{KeyDigest, Keys};
 use super::network::client_address;
-use super::rate::RateLimiter;
+use super::rate::{Budget, RateLimiter};
 use super::release::check_manifest;
-use super::serve::{Exchange, Pending};
+use super::serve::{Content, Exchange, Pending, Refusal};
 use super::{
-    Config, ConfigError, ErrorCode, Event, ExchangeId, KnownNode, NodeId, Output, Release, UpdateRefused,
+    Config, ConfigError, ErrorCode, Event, ExchangeId, KnownNode, NodeId, Output, Rejection, Release,
+    UpdateRefused,
 };
 use crate::timer::Timers;
 use crate::wire::{Manifest, Timestamp};
@@ -187,15 +188,13 @@ impl Dash {
     pub fn remove_node(&mut self, node: NodeId, now: Instant) -> Result<(), CommandError> {
         self.see(now);
         self.nodes.remove(&node).ok_or(CommandError::UnknownNode)?;
-        for key in self.keys.remove_all(node) {
-            self.timers.set(Timer::KeyGrace(key), None);
-        }
+        self.forget_keys(node);
         self.timers.set(Timer::Offline(node), None);
         Ok(())
     }
 
-    /// Gives a node another key. The one before stays valid for `grace`; without any, it is unknown at once, as in
-    /// the original.
+    /// Gives a node another key. The one before stays valid for `grace`; without any, it and all earlier ones are
+    /// unknown at once, as in the original.
     ///
     /// # Errors
     /// [`CommandError::UnknownNode`], [`CommandError::BlankKey`], [`CommandError::RepeatedKey`].
@@ -208,12 +207,15 @@ impl Dash {
     ) -> Result<(), CommandError> {
         self.see(now);
         self.check_new_key(&key)?;
-        let state = self.nodes.get_mut(&node).ok_or(CommandError::UnknownNode)?;
-        let before = std::mem::replace(&mut state.key, self.keys.insert(node, &key));
+        let before = self.nodes.get(&node).ok_or(CommandError::UnknownNode)?.key;
         if grace.is_zero() {
-            self.keys.remove(before);
+            self.forget_keys(node);
         } else {
             self.timers.set(Timer::KeyGrace(before), self.now.checked_add(grace));
+        }
+        let key = self.keys.insert(node, &key);
+        if let Some(state) = self.nodes.get_mut(&node) {
+            state.key = key;
         }
         Ok(())
     }
@@ -255,9 +257,6 @@ impl Dash {
         now: Instant,
     ) -> Result<(), UpdateRefused> {
         let known = &self.nodes.get(&node).ok_or(UpdateRefused::UnknownNode)?.known;
-        if known.version.is_none() {
-            return Err(UpdateRefused::VersionUnavailable);
-        }
         let manifest = release.manifest_for(&known.os, &known.arch)?;
         self.assign_update(node, manifest, now)
     }
@@ -290,8 +289,13 @@ impl Dash {
     pub fn refuse_storage(&mut self, exchange: ExchangeId, now: Instant) -> Result<(), CommandError> {
         self.see(now);
         let pending = self.take_pending(exchange).ok_or(CommandError::UnknownExchange)?;
-        let response = answer::refusal(ErrorCode::ServiceUnavailable, pending.budget);
-        self.outputs.push_back(Output::Respond { id: exchange, response });
+        let route = match pending.arrival.content {
+            Content::Report { .. } => "metrics",
+            Content::Static { .. } => "static",
+        };
+        let path = format!("{}/{route}", self.config.base_path);
+        let refusal = (ErrorCode::ServiceUnavailable, Rejection::NotStored);
+        self.reject(exchange, refusal, path, pending.client, pending.budget);
         Ok(())
     }
 
@@ -301,20 +305,18 @@ impl Dash {
     ///
     /// `peer` is the address at the other end of the connection. The driver reads at most
     /// [`body_limit`](Self::body_limit)` + 1` bytes of the body and leaves the rest unread. Any path is fine: the
-    /// query does not count, nor does a scheme or host.
+    /// query does not count, nor does a scheme or host. What was due by `now` happens first, so that a driver that is
+    /// late with [`handle_timeout`](Self::handle_timeout) serves no key beyond its grace.
     pub fn handle_request(&mut self, request: Request<Bytes>, peer: IpAddr, now: Instant) -> ExchangeId {
-        self.see(now);
+        self.handle_timeout(now);
         let id = ExchangeId(self.next_exchange);
         self.next_exchange += 1;
         let (head, body) = request.into_parts();
         let client = client_address(peer, &head.headers, &self.config.trusted_proxies);
         let mut exchange = Exchange { id, head: &head, body: &body, peer, client, budget: None };
-        if let Err((code, reason)) = self.serve(&mut exchange) {
+        if let Err(refusal) = self.serve(&mut exchange) {
             let path = head.uri.path().chars().take(256).collect();
-            let status = code.status();
-            self.event(Event::Rejected { exchange: id, status, code, path, client, reason });
-            let response = answer::refusal(code, exchange.budget);
-            self.outputs.push_back(Output::Respond { id, response });
+            self.reject(id, refusal, path, client, exchange.budget);
         }
         id
     }
@@ -406,6 +408,13 @@ impl Dash {
         }
     }
 
+    /// Ends all keys of a node, those with a grace period too.
+    fn forget_keys(&mut self, node: NodeId) {
+        for key in self.keys.remove_all(node) {
+            self.timers.set(Timer::KeyGrace(key), None);
+        }
+    }
+
     pub(super) fn take_pending(&mut self, id: ExchangeId) -> Option<Pending> {
         self.timers.set(Timer::Storage(id), None);
         self.pending.remove(&id)
@@ -418,6 +427,19 @@ impl Dash {
     pub(super) fn wall_clock(&self) -> Timestamp {
         let (wall_clock, since) = self.clock;
         wall_clock.checked_add(self.now.duration_since(since)).unwrap_or(wall_clock)
+    }
+
+    fn reject(
+        &mut self,
+        exchange: ExchangeId,
+        (code, reason): Refusal,
+        path: String,
+        client: IpAddr,
+        budget: Option<Budget>,
+    ) {
+        self.event(Event::Rejected { exchange, status: code.status(), code, path, client, reason });
+        let response = answer::refusal(code, budget);
+        self.outputs.push_back(Output::Respond { id: exchange, response });
     }
 
     pub(super) fn event(&mut self, event: Event) {

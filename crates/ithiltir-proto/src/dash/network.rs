@@ -57,7 +57,9 @@ impl FromStr for Network {
         if prefix > longest {
             return Err(NetworkError);
         }
-        // Not canonical here: `::ffff:0:0/96` is a network of IPv6 addresses to who writes it.
+        // Addresses count as IPv4 in their IPv6 form too, so a network of such addresses is one of IPv4.
+        let mapped_bits = if address.is_ipv6() && address.to_canonical().is_ipv4() { 96 } else { 0 };
+        let prefix = u8::checked_sub(prefix, mapped_bits).ok_or(NetworkError)?;
         Ok(Self::of(address, prefix, prefix))
     }
 }
@@ -152,7 +154,8 @@ mod tests {
         assert!(!network.contains(ip("192.0.3.0")) && !network.contains(ip("::1")));
         assert!("0.0.0.0/0".parse::<Network>().unwrap().contains(ip("255.1.1.1")));
         assert_eq!(Network::of(ip("2001:db8:1234::1"), 24, 40).to_string(), "2001:db8:1200::/40");
-        for text in ["", "x", "10.0.0.0/33", "10.0.0.0/x", "::/129"] {
+        assert_eq!("::ffff:10.1.2.3/104".parse::<Network>().unwrap().to_string(), "10.0.0.0/8");
+        for text in ["", "x", "10.0.0.0/33", "10.0.0.0/x", "::/129", "::ffff:10.0.0.0/95"] {
             assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text}");
         }
     }

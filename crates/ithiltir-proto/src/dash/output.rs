@@ -179,7 +179,31 @@ impl fmt::Debug for Output {
             Self::Respond { id, response } => {
                 write!(f, "Respond({}, {}, {} bytes)", id.0, response.status(), response.body().len())
             }
-            Self::Event(event) => write!(f, "Event({event:?})"),
+            Self::Event(event) => write!(f, "Event({})", Kind(event)),
+        }
+    }
+}
+
+/// An event's kind, ids and lengths; its contents are the application's.
+struct Kind<'a>(&'a Event);
+
+impl fmt::Display for Kind<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Event::Report { exchange, node, bytes, .. } => {
+                write!(f, "Report({}, node {}, {bytes} bytes)", exchange.0, node.0)
+            }
+            Event::Static { exchange, node, bytes, .. } => {
+                write!(f, "Static({}, node {}, {bytes} bytes)", exchange.0, node.0)
+            }
+            Event::Rejected { exchange, code, .. } => {
+                write!(f, "Rejected({}, {})", exchange.0, code.as_str())
+            }
+            Event::IdentityCreated { .. } => f.write_str("IdentityCreated"),
+            Event::UpdateOffered { node, .. } => write!(f, "UpdateOffered(node {})", node.0),
+            Event::UpdateCleared { node } => write!(f, "UpdateCleared(node {})", node.0),
+            Event::Online { node } => write!(f, "Online(node {})", node.0),
+            Event::Offline { node } => write!(f, "Offline(node {})", node.0),
         }
     }
 }

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::wire::{self, IdentityResponse, Manifest, NodeReport, Static, Timestamp};
 use crate::{SECRET_HEADER, Version};
-use http::Method;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::request::Parts;
+use http::{HeaderValue, Method};
 use serde::de::{Deserialize as _, DeserializeOwned, IgnoredAny};
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -39,6 +39,7 @@ pub(super) struct Exchange<'a> {
 pub(super) struct Pending {
     pub(super) node: NodeId,
     pub(super) arrival: Arrival,
+    pub(super) client: IpAddr,
     pub(super) budget: Option<Budget>,
 }
 
@@ -117,10 +118,10 @@ impl Dash {
 
     /// Too long while the JSON value is still being read; one that is over by then is step 6's.
     fn check_length(&self, exchange: &Exchange<'_>) -> Result<(), Refusal> {
-        let Some((start, _)) = exchange.body.split_at_checked(self.config.body_limit + 1) else {
+        let limit = self.config.body_limit;
+        let Some(start) = exchange.body.get(..limit).filter(|start| start.len() < exchange.body.len()) else {
             return Ok(());
         };
-        let start = &start[..self.config.body_limit];
         match IgnoredAny::deserialize(&mut serde_json::Deserializer::from_slice(start)) {
             Err(error) if error.is_eof() => Err((ErrorCode::BodyTooLarge, Rejection::BodyTooLarge)),
             Ok(_) | Err(_) => Ok(()),
@@ -181,7 +182,8 @@ impl Dash {
             address: arrival.address,
             bytes: exchange.body.len(),
         });
-        self.store(exchange.id, Pending { node, arrival, budget: exchange.budget });
+        let pending = Pending { node, arrival, client: exchange.client, budget: exchange.budget };
+        self.store(exchange.id, pending);
         Ok(())
     }
 
@@ -205,7 +207,8 @@ impl Dash {
             address: arrival.address,
             bytes: exchange.body.len(),
         });
-        self.store(exchange.id, Pending { node, arrival, budget: exchange.budget });
+        let pending = Pending { node, arrival, client: exchange.client, budget: exchange.budget };
+        self.store(exchange.id, pending);
         Ok(())
     }
 
@@ -240,7 +243,7 @@ impl Dash {
 
     /// It is stored: the node has reported, and gets its answer.
     pub(super) fn commit(&mut self, id: ExchangeId, pending: Pending) {
-        let Pending { node, arrival, budget } = pending;
+        let Pending { node, arrival, client: _, budget } = pending;
         let response = match arrival.content {
             Content::Report { .. } => {
                 self.reported(node, arrival);
@@ -318,9 +321,9 @@ fn check_media_type(exchange: &Exchange<'_>) -> Result<(), Refusal> {
     if !length && !headers.contains_key(TRANSFER_ENCODING) && exchange.body.is_empty() {
         return Ok(());
     }
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = media_type.trim().split(';').next().unwrap_or_default();
-    if media_type.eq_ignore_ascii_case("application/json") {
+    let media_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let media_type = media_type.trim_ascii().split(|&byte| byte == b';').next().unwrap_or_default();
+    if media_type.eq_ignore_ascii_case(b"application/json") {
         Ok(())
     } else {
         Err((ErrorCode::UnsupportedMediaType, Rejection::MediaType))
@@ -331,6 +334,6 @@ fn check_media_type(exchange: &Exchange<'_>) -> Result<(), Refusal> {
 fn check_has_key<'a>(exchange: &Exchange<'a>) -> Result<&'a str, Refusal> {
     let key = exchange.head.headers.get(SECRET_HEADER).filter(|key| !key.is_empty());
     let key = key.ok_or((ErrorCode::Unauthorized, Rejection::NoKey))?;
-    // A key that is no text is nobody's.
-    std::str::from_utf8(key.as_bytes()).map_err(|_| (ErrorCode::Unauthorized, Rejection::UnknownKey))
+    // A key that is no text is nobody's, as a blank one is; step 8 says so.
+    Ok(std::str::from_utf8(key.as_bytes()).unwrap_or_default())
 }
