@@ -100,11 +100,12 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
             _ => statics(),
         };
         let change = |body: Value, (pointer, to): (&str, Value)| {
-            let (parent, _) = pointer.rsplit_once('/').unwrap();
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            let is_item = |items: &[Value]| name.parse().is_ok_and(|place: usize| place < items.len());
             // An earlier change may have taken the place away.
             match body.pointer(parent) {
                 Some(Value::Object(_)) => changed(body, pointer, Some(to)),
-                Some(Value::Array(items)) if !items.is_empty() => changed(body, pointer, Some(to)),
+                Some(Value::Array(items)) if is_item(items) => changed(body, pointer, Some(to)),
                 _ => body,
             }
         };

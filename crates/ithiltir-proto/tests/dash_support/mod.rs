@@ -176,7 +176,7 @@ impl Answer {
             [Event::Rejected { exchange, status, reason, code, .. }] => {
                 assert_eq!((*exchange, status.as_u16()), (self.id, self.status));
                 assert_eq!(code.status(), *status);
-                testkit::secrets::assert_error_hides(reason);
+                secrets::assert_error_hides(reason);
                 match reason {
                     Rejection::Undecodable(_) => format!("{} undecodable", self.status),
                     reason => format!("{} {reason}", self.status),
