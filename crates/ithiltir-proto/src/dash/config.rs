@@ -26,6 +26,9 @@ pub struct Config {
     /// Time without a report after which a node is offline, above 0. 14 s.
     pub offline_after: Duration,
     /// Networks whose `Forwarded` and `X-Forwarded-For` headers are believed. None.
+    ///
+    /// `Forwarded` goes first where both are there, so a proxy that sets one of them has to drop the other: what a
+    /// client wrote would pass through.
     pub trusted_proxies: Vec<Network>,
     /// Where a node's address comes from.
     pub node_address: NodeAddress,

@@ -72,6 +72,9 @@ struct Push {
     /// Time after which an unfinished Static is sent again.
     #[arg(long, default_value = "10s", value_parser = duration)]
     static_retry: Duration,
+    /// A changed Static is looked for every so many intervals.
+    #[arg(long, default_value_t = 20)]
+    static_check_intervals: u32,
     /// The least time between two looks for a changed Static.
     #[arg(long, default_value = "10s", value_parser = duration)]
     static_check_minimum: Duration,
@@ -228,6 +231,7 @@ fn node_config(arguments: &Push, targets: Vec<Target>) -> Config {
     config.interval = arguments.interval;
     config.start_delay = arguments.start_delay;
     config.static_retry = arguments.static_retry;
+    config.static_check_intervals = arguments.static_check_intervals;
     config.static_check_minimum = arguments.static_check_minimum;
     config.static_check_maximum = arguments.static_check_maximum;
     config.request_timeout = arguments.request_timeout;
