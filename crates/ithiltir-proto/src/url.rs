@@ -122,7 +122,9 @@ impl Url {
             host: parse_host(host)?.into(),
             path: encode_where_needed(path).into(),
             query: query.map(Into::into),
-            fragment: fragment.filter(|fragment| !fragment.is_empty()).map(Into::into),
+            fragment: fragment
+                .filter(|fragment| !fragment.is_empty())
+                .map(|text| encode_fragment(text).into()),
         })
     }
 
@@ -227,7 +229,7 @@ impl Url {
             text.push_str("//");
         }
         if let Some(user) = &self.user {
-            let _ = write!(text, "{user}@");
+            let _ = write!(text, "{}@", encode_user(user));
         }
         text.push_str(&encode_host(&self.host));
         text.push_str(&self.path);
@@ -412,7 +414,25 @@ fn decode(text: &str) -> Vec<u8> {
 
 /// A path is sent as it was given if every byte may stand in one; else the odd bytes are encoded.
 fn encode_where_needed(path: &str) -> Cow<'_, str> {
-    encode(path, |byte| byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@!'()*[]%".contains(&byte))
+    encode(path, is_path_byte)
+}
+
+fn is_path_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@!'()*[]%".contains(&byte)
+}
+
+fn encode_fragment(fragment: &str) -> Cow<'_, str> {
+    encode(fragment, |byte| is_path_byte(byte) || byte == b'?')
+}
+
+/// Name and password are written anew, each by itself.
+fn encode_user(user: &str) -> String {
+    let stays = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~$&+,;=".contains(&byte);
+    let part = |text: &str| encode_bytes(&decode(text), stays);
+    match user.split_once(':') {
+        Some((name, password)) => format!("{}:{}", part(name), part(password)),
+        None => part(user),
+    }
 }
 
 fn encode_host(host: &str) -> Cow<'_, str> {
@@ -427,15 +447,19 @@ fn encode(text: &str, stays: impl Fn(u8) -> bool) -> Cow<'_, str> {
     if text.bytes().all(&stays) {
         return text.into();
     }
+    encode_bytes(text.as_bytes(), stays).into()
+}
+
+fn encode_bytes(text: &[u8], stays: impl Fn(u8) -> bool) -> String {
     let mut encoded = String::with_capacity(text.len() + 8);
-    for byte in text.bytes() {
+    for &byte in text {
         if stays(byte) {
             encoded.push(byte.into());
         } else {
             let _ = write!(encoded, "%{byte:02X}");
         }
     }
-    encoded.into()
+    encoded
 }
 
 /// Strips what decodes to the suffix from the end of an encoded text.
@@ -510,6 +534,18 @@ mod tests {
         assert_eq!(user.unwrap(), b"u:p@");
         assert_eq!(parsed("http://h:99999/").to_request_parts(), Err(UrlError::PortRange));
         assert_eq!(parsed("http://\u{fc}.example/").to_request_parts(), Err(UrlError::NotAscii));
+    }
+
+    #[test]
+    fn user_information_and_fragments_are_written_as_the_original_writes_them() {
+        for (url, text) in [
+            ("http://u!:p%40%2f@h/x", "http://u%21:p%40%2F@h/x"),
+            ("http://u:@h/x", "http://u:@h/x"),
+            ("http://h/x#a b?c", "http://h/x#a%20b?c"),
+            ("http://h/x#", "http://h/x"),
+        ] {
+            assert_eq!(parsed(url).to_text(), text);
+        }
     }
 
     #[test]

@@ -1066,6 +1066,33 @@ fn a_removed_node_is_unknown_with_all_its_keys() {
 }
 
 #[test]
+fn a_report_that_is_stored_late_does_not_take_the_place_of_a_later_one() {
+    let mut fixture = Fixture::confirming();
+    let early = fixture.post(&changed("/version", &json!("0.2.3")));
+    fixture.now += Duration::from_secs(3);
+    let later = fixture.post(&changed("/version", &json!("0.3.0")));
+    fixture.drain();
+    for exchange in [later, early] {
+        fixture.dash.0.confirm(exchange, fixture.now).unwrap();
+        fixture.drain();
+    }
+    assert_eq!(fixture.known().version.as_deref(), Some("0.3.0"));
+    assert_eq!(fixture.known().collected_at.unwrap().unix_seconds(), WALL_CLOCK + 3);
+    assert_eq!(
+        fixture.dash.0.poll_timeout(),
+        Some(fixture.now + Duration::from_secs(14)),
+        "from its receipt"
+    );
+}
+
+#[test]
+fn a_body_that_is_null_lacks_everything() {
+    let mut fixture = Fixture::new();
+    assert_eq!(fixture.metrics(" null\n").last().unwrap(), "422 invalid_metrics");
+    assert_eq!(fixture.statics("null").last().unwrap(), "422 invalid_static_payload");
+}
+
+#[test]
 fn settings_that_cannot_be_are_refused() {
     let with = |adjust: fn(&mut Config)| {
         let mut config = Config::new(Identity::Unusable);

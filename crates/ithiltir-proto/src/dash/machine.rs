@@ -113,6 +113,8 @@ pub enum CommandError {
 pub(super) struct Node {
     pub(super) known: KnownNode,
     pub(super) key: KeyDigest,
+    /// When the newest report that was stored was received.
+    pub(super) last_report: Option<Instant>,
     pub(super) update: Option<Box<Manifest>>,
 }
 
@@ -177,7 +179,7 @@ impl Dash {
             online: false,
         };
         let key = self.keys.insert(id, &key);
-        self.nodes.insert(id, Node { known, key, update: None });
+        self.nodes.insert(id, Node { known, key, last_report: None, update: None });
         Ok(id)
     }
 

@@ -16,6 +16,7 @@ use http::{HeaderValue, Method};
 use serde::de::{Deserialize as _, DeserializeOwned, IgnoredAny};
 use std::cmp::Ordering;
 use std::net::IpAddr;
+use web_time::Instant;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
@@ -45,6 +46,7 @@ pub(super) struct Pending {
 
 /// What is kept of a report or Static.
 pub(super) struct Arrival {
+    pub(super) received: Instant,
     pub(super) collected_at: Timestamp,
     pub(super) address: Option<IpAddr>,
     pub(super) content: Content,
@@ -128,9 +130,13 @@ impl Dash {
         }
     }
 
-    fn decode<T: DeserializeOwned>(&self, exchange: &Exchange<'_>) -> Result<T, Refusal> {
+    /// A body that is `null` has every member missing, and is refused for that.
+    fn decode<T: DeserializeOwned + Default>(&self, exchange: &Exchange<'_>) -> Result<T, Refusal> {
         if exchange.body.len() > self.config.body_limit {
             return Err((ErrorCode::InvalidRequest, Rejection::BodyTooLarge));
+        }
+        if exchange.body.trim_ascii() == b"null" {
+            return Ok(T::default());
         }
         wire::decode(exchange.body)
             .map_err(|error| (ErrorCode::InvalidRequest, Rejection::Undecodable(error)))
@@ -219,7 +225,7 @@ impl Dash {
                 first_forwarded_for(&exchange.head.headers).unwrap_or(Some(exchange.peer))
             }
         };
-        Arrival { collected_at: self.wall_clock(), address, content }
+        Arrival { received: self.now, collected_at: self.wall_clock(), address, content }
     }
 
     fn check_pending(&self) -> Result<(), Refusal> {
@@ -246,8 +252,8 @@ impl Dash {
         let Pending { node, arrival, client: _, budget } = pending;
         let response = match arrival.content {
             Content::Report { .. } => {
-                self.reported(node, arrival);
-                let update = self.delivery(node);
+                let is_newest = self.reported(node, arrival);
+                let update = if is_newest { self.delivery(node) } else { None };
                 answer::metrics(update, budget)
             }
             Content::Static { os, arch } => {
@@ -260,10 +266,16 @@ impl Dash {
         self.outputs.push_back(Output::Respond { id, response });
     }
 
-    fn reported(&mut self, node: NodeId, arrival: Arrival) {
+    /// Takes over what a report says; returns whether it is the newest one by the time of its receipt. The node may
+    /// be gone, and under [`Storage::Confirmed`] a later report may have been stored before this one.
+    fn reported(&mut self, node: NodeId, arrival: Arrival) -> bool {
         let Some(state) = self.nodes.get_mut(&node) else {
-            return; // removed while its report waited
+            return false;
         };
+        if state.last_report.is_some_and(|last| arrival.received < last) {
+            return false;
+        }
+        state.last_report = Some(arrival.received);
         let known = &mut state.known;
         known.address = arrival.address;
         known.collected_at = Some(arrival.collected_at);
@@ -273,11 +285,15 @@ impl Dash {
                 known.version = Some(version);
             }
         }
-        let was_online = std::mem::replace(&mut known.online, true);
-        self.timers.set(Timer::Offline(node), self.now.checked_add(self.config.offline_after));
-        if !was_online {
-            self.event(Event::Online { node });
+        let offline_at = arrival.received.checked_add(self.config.offline_after);
+        if offline_at.is_none_or(|at| at > self.now) {
+            let was_online = std::mem::replace(&mut known.online, true);
+            self.timers.set(Timer::Offline(node), offline_at);
+            if !was_online {
+                self.event(Event::Online { node });
+            }
         }
+        true
     }
 
     /// Returns the manifest that goes with the answer to a node's report, or ends the task.
