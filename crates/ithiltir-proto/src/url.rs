@@ -118,7 +118,7 @@ impl Url {
         check_escapes(path)?;
         Ok(Self {
             scheme: scheme.to_ascii_lowercase().into(),
-            user: user.map(Into::into),
+            user: user.map(|user| encode_user(user).into()),
             host: parse_host(host)?.into(),
             path: encode_where_needed(path).into(),
             query: query.map(Into::into),
@@ -229,7 +229,7 @@ impl Url {
             text.push_str("//");
         }
         if let Some(user) = &self.user {
-            let _ = write!(text, "{}@", encode_user(user));
+            let _ = write!(text, "{user}@");
         }
         text.push_str(&encode_host(&self.host));
         text.push_str(&self.path);
@@ -542,9 +542,11 @@ mod tests {
             ("http://u!:p%40%2f@h/x", "http://u%21:p%40%2F@h/x"),
             ("http://u:@h/x", "http://u:@h/x"),
             ("http://h/x#a b?c", "http://h/x#a%20b?c"),
+            ("http://a@b@h/x", "http://a%40b@h/x"),
             ("http://h/x#", "http://h/x"),
         ] {
             assert_eq!(parsed(url).to_text(), text);
+            assert_eq!(parsed(text), parsed(url));
         }
     }
 
