@@ -105,11 +105,12 @@ async fn answer(
 
 /// Reads one byte more than the machine takes, so that it sees when there is too much.
 async fn read(mut body: Incoming, limit: usize) -> Option<Bytes> {
+    let most = limit.saturating_add(1);
     let mut taken = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let data = frame.ok()?.into_data().unwrap_or_default();
-        taken.extend_from_slice(&data[..data.len().min(limit + 1 - taken.len())]);
-        if taken.len() > limit {
+        taken.extend_from_slice(&data[..data.len().min(most - taken.len())]);
+        if taken.len() == most {
             break;
         }
     }
