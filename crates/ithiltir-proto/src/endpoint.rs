@@ -49,7 +49,6 @@ impl Endpoint {
             Some(value)
         };
         let authorization = user.and_then(|user| {
-            let user = if user.contains(&b':') { user } else { [&user[..], b":"].concat() };
             sensitive(&format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(user)))
         });
         let key = key.and_then(|key| sensitive(key.expose()));

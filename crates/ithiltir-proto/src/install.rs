@@ -135,6 +135,9 @@ pub enum InstallError {
     /// There was no answer.
     #[error("the Dash gave no answer: {0}")]
     Transport(FailureKind),
+    /// The highest number that a target can have is taken.
+    #[error("there is no number left for another target")]
+    NoNumberLeft,
     /// It was given up.
     #[error("the installation was given up")]
     Closed,
@@ -412,7 +415,9 @@ impl Install {
         match nameless {
             Some(target) => target.server_install_id = install_id,
             None => {
-                let id = self.existing.next_id();
+                let Some(id) = self.existing.next_id() else {
+                    return self.finish(Err(InstallError::NoNumberLeft));
+                };
                 let (url, key) = (self.url.clone(), self.key.clone());
                 self.existing.targets.push(ReportTarget { id, url, key, server_install_id: install_id });
             }

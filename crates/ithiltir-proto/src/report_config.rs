@@ -169,10 +169,10 @@ impl ReportConfig {
         Ok(())
     }
 
-    /// Returns the number for a further target: one above the highest, 1 for the first.
+    /// Returns the number for a further target: one above the highest, 1 for the first; `None` if there is none left.
     #[must_use]
-    pub fn next_id(&self) -> i64 {
-        self.targets.iter().map(|target| target.id).max().map_or(1, |id| id.saturating_add(1))
+    pub fn next_id(&self) -> Option<i64> {
+        self.targets.iter().map(|target| target.id).max().map_or(Some(1), |id| id.checked_add(1))
     }
 }
 

@@ -62,7 +62,7 @@ impl Serialize for Secret {
 }
 
 impl<'de> Deserialize<'de> for Secret {
-    /// A number is taken as its text, as the original does in its configuration file.
+    /// Asks for text: a YAML reader then hands over a number as it is spelled, which is what the original takes.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;
         impl Visitor<'_> for Text {
@@ -73,16 +73,7 @@ impl<'de> Deserialize<'de> for Secret {
             fn visit_str<E>(self, key: &str) -> Result<Secret, E> {
                 Ok(Secret::new(key))
             }
-            fn visit_u64<E>(self, key: u64) -> Result<Secret, E> {
-                Ok(Secret::new(key.to_string()))
-            }
-            fn visit_i64<E>(self, key: i64) -> Result<Secret, E> {
-                Ok(Secret::new(key.to_string()))
-            }
-            fn visit_f64<E>(self, key: f64) -> Result<Secret, E> {
-                Ok(Secret::new(key.to_string()))
-            }
         }
-        deserializer.deserialize_any(Text)
+        deserializer.deserialize_str(Text)
     }
 }

@@ -49,6 +49,9 @@ impl Target {
     /// As [`new`](Self::new).
     pub fn from_url(url: Url, key: &Secret) -> Result<Self, TargetError> {
         url.to_request_parts()?;
+        if let Some(longest) = url.sibling("identity") {
+            longest.to_request_parts()?; // a URL has a greatest length
+        }
         let key = key.trimmed();
         if key.is_blank() {
             return Err(TargetError::BlankKey);
@@ -93,6 +96,13 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_whose_siblings_would_be_too_long_is_refused() {
+        let url = format!("http://h/{}/metrics", "a".repeat(65_525));
+        assert!(Target::new(&url, &Secret::new("key")).is_err());
+        assert!(Target::new(&url.replacen("aa", "", 1), &Secret::new("key")).is_ok());
+    }
 
     #[test]
     fn keys_that_cannot_be_sent_are_refused_early() {

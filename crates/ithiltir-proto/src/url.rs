@@ -278,7 +278,12 @@ impl Url {
             .path_and_query(target)
             .build()
             .map_err(|_| UrlError::Host)?;
-        Ok((uri, self.user.as_deref().map(decode)))
+        // A colon of the name is encoded, so that the first one ends the name; one has to be there.
+        let user = self.user.as_deref().map(|user| match user.contains(':') {
+            true => decode(user),
+            false => [decode(user), b":".to_vec()].concat(),
+        });
+        Ok((uri, user))
     }
 }
 
@@ -336,7 +341,11 @@ fn parse_host(text: &str) -> Result<String, UrlError> {
     let port = if text.starts_with('[') {
         let end = text.rfind(']').ok_or(UrlError::Host)?;
         let inner = &text[1..end];
-        let address = inner.split_once("%25").map_or(inner, |(address, _)| address);
+        let address = match inner.split_once("%25") {
+            Some((_, "")) => return Err(UrlError::Host),
+            Some((address, _)) => address,
+            None => inner,
+        };
         address.parse::<Ipv6Addr>().map_err(|_| UrlError::Host)?;
         &text[end + 1..]
     } else {
@@ -359,8 +368,11 @@ fn decode_host(text: &str) -> Result<String, UrlError> {
     while let Some((at, byte)) = bytes.next() {
         if byte == b'%' {
             let value = escape_value(&text.as_bytes()[at..]).ok_or(UrlError::Escape)?;
-            if value < 0x80 && zone.is_none_or(|zone| at < zone) {
+            if value < 0x80 && value != b'%' && zone.is_none_or(|zone| at < zone) {
                 return Err(UrlError::Escape);
+            }
+            if value.is_ascii_control() {
+                return Err(UrlError::Host);
             }
             decoded.push(value);
             bytes.nth(1);
@@ -512,6 +524,8 @@ mod tests {
             ("http://a b/", UrlError::Host),
             ("http://a\\b/", UrlError::Host),
             ("http://a%41/", UrlError::Escape),
+            ("http://[fe80::1%25%0d]/", UrlError::Host),
+            ("http://[fe80::1%25]/", UrlError::Host),
             ("http://h/%zz/metrics", UrlError::Escape),
             ("http://h/%4", UrlError::Escape),
             ("http://h/\u{1}", UrlError::ControlCharacter),

@@ -118,6 +118,7 @@ mod rounds {
             (401, "the answer's status is 401 Unauthorized"),
             (429, "the answer's status is 429 Too Many Requests"),
             (503, "the answer's status is 503 Service Unavailable"),
+            (304, "the answer's status is 304 Not Modified"),
             (301, "the answer is a redirect (301 Moved Permanently), which is not followed"),
             (307, "the answer is a redirect (307 Temporary Redirect), which is not followed"),
         ] {
@@ -477,6 +478,20 @@ mod fallback {
     }
 
     #[test]
+    fn a_switch_ends_the_probe_that_is_under_way() {
+        let mut node = Fixture::new(&["https://dash.example/metrics"]);
+        node.until(6.0);
+        assert_eq!(node.fail(1, EXPIRED), ["#3 probe dash.example:443"]);
+        let lines = node.fail(2, FailureKind::PlainHttp);
+        assert_eq!(
+            lines[1..4],
+            ["fell back 0: the peer does not speak TLS", "cancel #3", "#4 POST http://dash.example/static"]
+        );
+        assert_eq!(node.probed(3, ProbeOutcome::NeverGood), [""; 0]);
+        assert_eq!(node.answer(4, 200), ["static 0 startup: ok"]);
+    }
+
+    #[test]
     fn nothing_falls_back_where_https_is_required() {
         let mut node = Fixture::with(&["https://10.0.0.1/metrics"], |config| config.require_https = true);
         node.until(5.0);
@@ -677,6 +692,7 @@ fn settings_that_cannot_be_are_refused() {
         Node::new(config, epoch()).unwrap_err()
     };
     assert_eq!(refused(|config| config.interval = Duration::ZERO), ConfigError::Interval);
+    assert_eq!(refused(|config| config.static_retry = Duration::ZERO), ConfigError::StaticRetry);
     assert_eq!(refused(|config| config.refusals_before_suppression = 0), ConfigError::Refusals);
     assert_eq!(
         refused(|config| config.static_check_minimum = Duration::from_secs(61)),

@@ -235,7 +235,12 @@ mod runner {
     #[test]
     fn a_staged_executable_takes_the_place_of_the_installed_one() {
         let installation = staged().apply(b"hello", r"C:\D").unwrap();
-        let shown: Vec<_> = installation.steps.iter().map(|step| format!("{step:?}")).collect();
+        let shown: Vec<_> = installation
+            .steps
+            .iter()
+            .chain(&installation.afterwards)
+            .map(|step| format!("{step:?}"))
+            .collect();
         assert_eq!(
             shown,
             [

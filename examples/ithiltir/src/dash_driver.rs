@@ -8,10 +8,11 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ithiltir_proto::dash::{Dash, Event, ExchangeId, Output};
+use ithiltir_proto::wire::Timestamp;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -53,6 +54,8 @@ pub async fn run(
         }
         tokio::select! {
             Some((request, client, answer)) = inbox.recv() => {
+                // The system's clock may have been set since the last request.
+                dash.set_wall_clock(Timestamp::from_system_time(SystemTime::now()), Instant::now());
                 let id = dash.handle_request(request, client, Instant::now());
                 waiting.insert(id, answer); // before the next drain, which may already answer
             }

@@ -7,15 +7,22 @@ use ithiltir_proto::node::{Update, UpdateError};
 use ithiltir_proto::update::{Download, DownloadError, Restart, Step};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use tokio::fs::{self, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
 
 /// Carries an update out up to its last step, which it returns: the caller reports the outcome before it restarts.
+/// Once `cancelled` is ready it stops between two steps, or in the middle of the download.
 ///
 /// # Errors
 /// What failed; everything that the update names has been cleaned up.
-pub async fn install(client: &Client, update: Update) -> Result<Restart, UpdateError> {
+pub async fn install(
+    client: &Client,
+    update: Update,
+    cancelled: impl Future<Output = ()>,
+) -> Result<Restart, UpdateError> {
     let Update { request, download, installation, .. } = update;
+    let mut cancelled = pin!(cancelled);
     let mut restart = Restart::Exit;
     let mut transfer = Some((request, download));
     for (step, action) in installation.steps.iter().enumerate() {
@@ -25,25 +32,41 @@ pub async fn install(client: &Client, update: Update) -> Result<Restart, UpdateE
                 Ok(())
             }
             Step::Download { path, mode } => match transfer.take() {
-                Some((request, download)) => store(client, request, download, &native(path), *mode).await,
+                Some((request, download)) => {
+                    let path = native(path);
+                    tokio::select! {
+                        outcome = store(client, request, download, &path, *mode) => outcome,
+                        () = &mut cancelled => Err(Problem::Cancelled),
+                    }
+                }
                 None => Ok(()),
             },
             step => carry_out(step).await.map_err(Problem::Io),
         };
         if let Err(problem) = outcome {
-            for step in &installation.on_failure {
-                let _ = carry_out(step).await; // what is not there needs no cleaning
+            if step > 0 {
+                clean_up(&installation.on_failure).await;
             }
             return Err(match problem {
                 Problem::Download(error) => error.into(),
+                Problem::Cancelled => UpdateError::TimedOut,
                 Problem::Io(error) => UpdateError::Step { step, problem: error.to_string().into() },
             });
         }
     }
+    clean_up(&installation.afterwards).await;
     Ok(restart)
 }
 
+/// What is not there needs no cleaning, and what cannot be cleaned is no news.
+async fn clean_up(steps: &[Step]) {
+    for step in steps {
+        let _ = carry_out(step).await;
+    }
+}
+
 enum Problem {
+    Cancelled,
     Download(DownloadError),
     Io(io::Error),
 }

@@ -9,7 +9,7 @@ use ithiltir_proto::update::Restart;
 use ithiltir_proto::wire::{NodeReport, Static};
 use ithiltir_proto::{Failure, ProbeOutcome};
 use std::collections::HashMap;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 use web_time::Instant;
 
@@ -37,7 +37,7 @@ pub async fn run(
     mut samples: mpsc::Receiver<Sample>,
     mut news: impl FnMut(&Node, &Event) -> bool,
 ) -> Option<Restart> {
-    let mut work = Work { client, tasks: JoinSet::new(), aborts: HashMap::new() };
+    let mut work = Work::new(client);
     let mut restart = None;
     loop {
         let mut stop = restart.is_some();
@@ -58,6 +58,7 @@ pub async fn run(
             }
         }
         if node.is_closed() {
+            while work.tasks.join_next().await.is_some() {} // all are cancelled; an update still cleans up
             return restart;
         }
         if stop {
@@ -96,21 +97,38 @@ struct Work {
     client: Client,
     tasks: JoinSet<(RequestId, Outcome)>,
     aborts: HashMap<RequestId, AbortHandle>,
+    /// The update under way; it is asked to stop and cleans up, where others are aborted.
+    update: Option<(RequestId, oneshot::Sender<()>)>,
 }
 
 impl Work {
+    fn new(client: Client) -> Self {
+        Self { client, tasks: JoinSet::new(), aborts: HashMap::new(), update: None }
+    }
+
     fn start(&mut self, id: RequestId, work: impl Future<Output = Outcome> + Send + 'static) {
         self.aborts.insert(id, self.tasks.spawn(async move { (id, work.await) }));
     }
 
     fn install(&mut self, id: RequestId, update: Update) {
         let client = self.client.clone();
-        self.start(id, async move { Outcome::Update(installer::install(&client, update).await) });
+        let (cancel, cancelled) = oneshot::channel();
+        self.update = Some((id, cancel));
+        let cancelled = async move {
+            if cancelled.await.is_err() {
+                std::future::pending().await // nobody can cancel any more
+            }
+        };
+        self.tasks.spawn(async move {
+            (id, Outcome::Update(installer::install(&client, update, cancelled).await))
+        });
     }
 
     fn cancel(&mut self, id: RequestId) {
         if let Some(task) = self.aborts.remove(&id) {
             task.abort();
+        } else if let Some((_, cancel)) = self.update.take_if(|(update, _)| *update == id) {
+            let _ = cancel.send(()); // an error: it has ended
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The report configuration file: YAML, permissions exactly 0600, written to a temporary file and renamed.
 
 use ithiltir_proto::{ReportConfig, ReportConfigError};
+use serde::Deserialize as _;
 use serde_norway::Deserializer;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -53,10 +54,17 @@ fn parse(text: &str) -> Result<ReportConfig, FileError> {
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // Only the first document counts.
-    let document = Deserializer::from_str(text).next().ok_or(FileError::Contents(None))?;
-    let mut value: serde_norway::Value = serde::Deserialize::deserialize(document).map_err(contents)?;
-    value.apply_merge().map_err(contents)?;
-    let config: ReportConfig = serde_norway::from_value(value).map_err(contents)?;
+    let document = || Deserializer::from_str(text).next().ok_or(FileError::Contents(None));
+    let config = match ReportConfig::deserialize(document()?) {
+        Ok(config) => config,
+        // Merge keys need another way, on which numbers lose their spelling: there a key has to be in quotes.
+        Err(error) if text.contains("<<") => {
+            let mut value = serde_norway::Value::deserialize(document()?).map_err(|_| contents(error))?;
+            value.apply_merge().map_err(contents)?;
+            serde_norway::from_value(value).map_err(contents)?
+        }
+        Err(error) => return Err(contents(error)),
+    };
     config.validate().map_err(FileError::Invalid)?;
     Ok(config)
 }

@@ -43,6 +43,16 @@ fn what_the_original_loads_is_loaded() {
 }
 
 #[test]
+fn a_key_that_looks_like_a_number_is_taken_as_it_is_spelled() {
+    let folder = tempfile::tempdir().unwrap();
+    for key in ["12345", "1.10", "1e3", "0x1F", "007", "123456789012345678901234567890123456789012345"] {
+        let text = format!("version: 1\ntargets:\n{}", TARGET.replace("key: k", &format!("key: {key}")));
+        let config = written(folder.path(), &text, 0o600).unwrap();
+        assert_eq!(config.targets[0].key.expose(), key);
+    }
+}
+
+#[test]
 fn what_the_original_refuses_is_refused_without_a_key_in_the_error() {
     let folder = tempfile::tempdir().unwrap();
     let target = TARGET.replace("key: k", "key: hunter2");

@@ -10,6 +10,7 @@ use ithiltir_proto::update::{DownloadError, Layout, Restart, StagedUpdate};
 use ithiltir_proto::wire::{Manifest, MetricsResponse, encode};
 use rustls::RootCertStore;
 use sha2::{Digest as _, Sha256};
+use std::future::{pending, ready};
 use std::path::Path;
 use std::time::Duration;
 use support::{answering, quick, samples, target};
@@ -96,11 +97,21 @@ async fn a_wrong_file_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
         let deploy = answering(status, &[("location", "http://127.0.0.1:1/")], body).await;
         let update = update(releases(folder.path()), manifest(format!("http://{deploy}/node"))).await;
-        assert_eq!(install(&client(), update).await, Err(UpdateError::Download(error)));
+        assert_eq!(install(&client(), update, pending()).await, Err(UpdateError::Download(error)));
         let left: Vec<_> = std::fs::read_dir(folder.path().join("releases")).unwrap().collect();
         assert!(left.is_empty(), "{left:?}");
         assert!(!folder.path().join("current").exists());
     }
+}
+
+#[tokio::test]
+async fn a_cancelled_update_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/node", silent.local_addr().unwrap());
+    let update = update(releases(folder.path()), manifest(url)).await;
+    assert_eq!(install(&client(), update, ready(())).await, Err(UpdateError::TimedOut));
+    assert_eq!(std::fs::read_dir(folder.path().join("releases")).unwrap().count(), 0);
 }
 
 #[tokio::test]
@@ -110,7 +121,7 @@ async fn on_windows_the_files_are_staged_and_the_runner_puts_them_in_place() {
     let deploy = answering(200, &[], FILE).await;
     let layout = Layout::Runner { data_directory: data.clone() };
     let update = update(layout, manifest(format!("http://{deploy}/node?upgrade_token=t"))).await;
-    assert_eq!(install(&client(), update).await, Ok(Restart::Exit));
+    assert_eq!(install(&client(), update, pending()).await, Ok(Restart::Exit));
 
     let staging = folder.path().join("staging");
     let mut names: Vec<_> =
@@ -124,7 +135,7 @@ async fn on_windows_the_files_are_staged_and_the_runner_puts_them_in_place() {
     std::fs::create_dir(folder.path().join("bin")).unwrap();
     std::fs::write(folder.path().join("bin/ithiltir-node.exe"), b"old").unwrap();
     let installation = StagedUpdate::from_manifest(&text).unwrap().apply(&staged, &data).unwrap();
-    for step in &installation.steps {
+    for step in installation.steps.iter().chain(&installation.afterwards) {
         carry_out(step).await.unwrap();
     }
     assert_eq!(std::fs::read(folder.path().join("bin/ithiltir-node.exe")).unwrap(), FILE);

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 /// Keys by SHA-256: looking one up takes as long however many there are and says nothing about them.
 #[derive(Default)]
 pub(super) struct Keys {
-    by_digest: BTreeMap<[u8; 32], (NodeId, Secret)>,
+    by_digest: BTreeMap<KeyDigest, (NodeId, Secret)>,
+    by_node: BTreeMap<NodeId, Vec<KeyDigest>>,
 }
 
 /// Names a key without being one.
@@ -23,17 +24,21 @@ impl Keys {
         let key = key.trimmed();
         let digest = Self::digest(key.expose());
         self.by_digest.insert(digest, (node, key));
+        self.by_node.entry(node).or_default().push(digest);
         digest
     }
 
     pub(super) fn remove(&mut self, digest: KeyDigest) {
-        self.by_digest.remove(&digest);
+        if let Some((node, _)) = self.by_digest.remove(&digest)
+            && let Some(digests) = self.by_node.get_mut(&node)
+        {
+            digests.retain(|of_node| *of_node != digest);
+        }
     }
 
     /// Removes every key of a node; returns their digests.
     pub(super) fn remove_all(&mut self, node: NodeId) -> Vec<KeyDigest> {
-        let of_node = self.by_digest.iter().filter(|(_, (owner, _))| *owner == node);
-        let digests: Vec<_> = of_node.map(|(digest, _)| *digest).collect();
+        let digests = self.by_node.remove(&node).unwrap_or_default();
         for digest in &digests {
             self.by_digest.remove(digest);
         }

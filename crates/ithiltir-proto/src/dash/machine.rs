@@ -115,6 +115,8 @@ pub(super) struct Node {
     pub(super) key: KeyDigest,
     /// When the newest report that was stored was received.
     pub(super) last_report: Option<Instant>,
+    /// The same of Statics.
+    pub(super) last_static: Option<Instant>,
     pub(super) update: Option<Box<Manifest>>,
 }
 
@@ -179,7 +181,7 @@ impl Dash {
             online: false,
         };
         let key = self.keys.insert(id, &key);
-        self.nodes.insert(id, Node { known, key, last_report: None, update: None });
+        self.nodes.insert(id, Node { known, key, last_report: None, last_static: None, update: None });
         Ok(id)
     }
 
@@ -273,7 +275,8 @@ impl Dash {
         Ok(())
     }
 
-    /// Says that a report or Static was stored, under [`Storage::Confirmed`](super::Storage::Confirmed): it is answered with 200.
+    /// Says that a report or Static was stored, under [`Storage::Confirmed`](super::Storage::Confirmed): it is answered
+    /// with 200. A word that comes before [`handle_timeout`](Self::handle_timeout) has seen the deadline counts.
     ///
     /// # Errors
     /// [`CommandError::UnknownExchange`] if the exchange does not wait.

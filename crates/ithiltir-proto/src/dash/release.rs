@@ -168,10 +168,10 @@ impl Release {
 pub(super) fn check_manifest(manifest: &Manifest) -> Result<(), UpdateRefused> {
     let url = Url::parse(&manifest.url)?;
     url.check_configured()?;
-    url.check_usable()?;
+    url.to_request_parts()?;
     let is_digest =
         manifest.sha256.len() == 64 && manifest.sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_digest && manifest.size > 0 { Ok(()) } else { Err(UpdateRefused::Asset) }
+    if is_digest && (1..i64::MAX).contains(&manifest.size) { Ok(()) } else { Err(UpdateRefused::Asset) }
 }
 
 impl fmt::Debug for Asset {

@@ -177,7 +177,7 @@ impl Dash {
         }
         self.check_pending()?;
         let reported_at = report.timestamp.truncated_to_seconds();
-        let content = Content::Report { version: report.version.trim().into(), reported_at };
+        let content = Content::Report { version: retained(report.version.trim()), reported_at };
         let arrival = self.arrival(exchange, content);
         self.event(Event::Report {
             exchange: exchange.id,
@@ -200,10 +200,8 @@ impl Dash {
                 .map_err(|error| (ErrorCode::ServiceUnavailable, Rejection::Unstorable(error)))?;
         }
         self.check_pending()?;
-        let content = Content::Static {
-            os: statics.system.os.as_str().into(),
-            arch: statics.system.arch.as_str().into(),
-        };
+        let content =
+            Content::Static { os: retained(&statics.system.os), arch: retained(&statics.system.arch) };
         let arrival = self.arrival(exchange, content);
         self.event(Event::Static {
             exchange: exchange.id,
@@ -257,7 +255,10 @@ impl Dash {
                 answer::metrics(update, budget)
             }
             Content::Static { os, arch } => {
-                if let Some(state) = self.nodes.get_mut(&node) {
+                if let Some(state) = self.nodes.get_mut(&node)
+                    && state.last_static.is_none_or(|last| arrival.received >= last)
+                {
+                    state.last_static = Some(arrival.received);
                     (state.known.os, state.known.arch, state.known.address) = (os, arch, arrival.address);
                 }
                 answer::ok(budget)
@@ -327,6 +328,12 @@ impl Dash {
         let minimum = minimum.and_then(|version| Version::parse(version).ok());
         minimum.is_some_and(|minimum| current.precedence(&minimum) == Ordering::Less)
     }
+}
+
+/// Returns what is kept of a text that a node sent: its first 256 characters.
+fn retained(text: &str) -> Box<str> {
+    let end = text.char_indices().nth(256).map_or(text.len(), |(end, _)| end);
+    text[..end].into()
 }
 
 /// A request that announces no body needs no media type. Nothing is trimmed behind the cut at the first `;`, so that

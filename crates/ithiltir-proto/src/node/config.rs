@@ -19,7 +19,7 @@ pub struct Config {
     pub interval: Duration,
     /// Time from the start to the first Static; the first round follows one interval later. 5 s.
     pub start_delay: Duration,
-    /// Time from the end of an unfinished Static exchange to the next one. 10 s.
+    /// Time from the end of an unfinished Static exchange to the next one, above 0. 10 s.
     pub static_retry: Duration,
     /// A changed Static is looked for every so many intervals. 20.
     pub static_check_intervals: u32,
@@ -84,6 +84,9 @@ pub enum ConfigError {
     /// The least time between two looks for a changed Static is above the most, or zero.
     #[error("the static check times must be above 0 and in order")]
     StaticCheck,
+    /// A Static that cannot be sent would be tried again without end.
+    #[error("the static retry time must be above 0")]
+    StaticRetry,
     /// No refusal can come before the first.
     #[error("the number of refusals before suppression must be above 0")]
     Refusals,
@@ -126,6 +129,9 @@ impl Config {
         }
         if self.static_check_minimum.is_zero() || self.static_check_minimum > self.static_check_maximum {
             return Err(ConfigError::StaticCheck);
+        }
+        if self.static_retry.is_zero() {
+            return Err(ConfigError::StaticRetry);
         }
         if self.refusals_before_suppression == 0 {
             return Err(ConfigError::Refusals);

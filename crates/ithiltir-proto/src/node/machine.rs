@@ -12,7 +12,7 @@ use crate::timer::Timers;
 use crate::wire::{IgnoredResponse, Manifest, MetricsResponse, NodeReport, Static, encode_into};
 use crate::{Delivery, ExpiryProbe, Failure, FailureKind, Fallback, ProbeOutcome, Scheme, Target};
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, LOCATION};
 use http::{Response, StatusCode};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -199,7 +199,7 @@ impl Node {
         self.see(now);
         let outcome = match response.status() {
             StatusCode::OK => Ok(()),
-            status if status.is_redirection() => Err(DeliveryError::Redirect(status)),
+            status if is_redirect(&response) => Err(DeliveryError::Redirect(status)),
             status => Err(DeliveryError::Status(status)),
         };
         match self.exchanges.get(&id) {
@@ -525,23 +525,38 @@ impl Node {
     fn probe_ended(&mut self, target: usize, cause: FailureKind, outcome: ProbeOutcome) {
         self.targets[target].probing = false;
         if outcome == ProbeOutcome::FormerlyGood {
-            self.fall_back(target, cause);
-        } else {
-            self.event(Event::FallbackRefused { target: TargetId(target), outcome });
+            return self.fall_back(target, cause);
         }
+        self.event(Event::FallbackRefused { target: TargetId(target), outcome });
         if let Some(kind) = self.targets[target].sync.probe_ended() {
-            match outcome {
-                ProbeOutcome::FormerlyGood => self.resend_static(target),
-                _ => self.static_ended(target, Err(DeliveryError::Transport(kind))),
-            }
+            self.static_ended(target, Err(DeliveryError::Transport(kind)));
         }
     }
 
+    /// Switches for good. A probe that is still under way has nothing to decide any more, and a Static that waited for
+    /// it goes out at once.
     fn fall_back(&mut self, target: usize, cause: FailureKind) {
         let state = &mut self.targets[target];
         state.target = state.target.with_scheme(Scheme::Http);
         state.make_endpoints(&self.config);
         self.event(Event::FellBack { target: TargetId(target), cause });
+        self.cancel_probe(target);
+        if self.targets[target].sync.probe_ended().is_some() {
+            self.resend_static(target);
+        }
+    }
+
+    fn cancel_probe(&mut self, target: usize) {
+        if !std::mem::take(&mut self.targets[target].probing) {
+            return;
+        }
+        let is_probe =
+            |exchange: &Exchange| matches!(exchange, Exchange::Probe { target: of, .. } if *of == target);
+        let probe = self.exchanges.iter().find(|(_, exchange)| is_probe(exchange)).map(|(&id, _)| id);
+        if let Some(id) = probe {
+            self.end(id);
+            self.outputs.push_back(Output::Cancel(id));
+        }
     }
 
     // Updates (§10–§12)
@@ -619,6 +634,12 @@ impl fmt::Debug for Node {
             .field("closed", &self.closed)
             .finish_non_exhaustive()
     }
+}
+
+/// A redirect says where to; without that it is an answer like any other.
+fn is_redirect(response: &Response<Bytes>) -> bool {
+    matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308)
+        && response.headers().contains_key(LOCATION)
 }
 
 /// Returns the next point of a schedule behind `now`: what was missed is not made up for.

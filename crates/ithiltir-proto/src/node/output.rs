@@ -47,7 +47,8 @@ pub enum Output {
         /// What to do.
         update: Box<Update>,
     },
-    /// The outcome of this request, probe or update is no longer wanted; abort it if you can.
+    /// The outcome of this request, probe or update is no longer wanted; abort it if you can. An update that is
+    /// aborted after its first step is cleaned up as after a failure.
     Cancel(RequestId),
     /// Tell the application.
     Event(Event),

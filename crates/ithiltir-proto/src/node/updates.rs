@@ -55,10 +55,9 @@ impl Updates {
         let Some(layout) = &config.update.layout else {
             return Err(UpdateDecision::IgnoredUnmanaged(manifest.clone()));
         };
-        let failed_lately = self
-            .failed
-            .as_ref()
-            .is_some_and(|(failed, until)| failed == manifest && until.is_none_or(|until| now < until));
+        let failed_lately = self.failed.as_ref().is_some_and(|(failed, until)| {
+            same_file(failed, manifest) && until.is_none_or(|until| now < until)
+        });
         if self.under_way.is_some() || failed_lately {
             return Err(UpdateDecision::NotNow(manifest.clone()));
         }
@@ -78,6 +77,11 @@ impl Updates {
         self.failed = (!success).then_some((manifest, retry_at));
         Some(version)
     }
+}
+
+/// Whether two manifests promise the same file; name and URL, which may hold a new token each time, do not count.
+fn same_file(a: &Manifest, b: &Manifest) -> bool {
+    (&a.version, &a.sha256, a.size) == (&b.version, &b.sha256, b.size)
 }
 
 impl Ready {

@@ -11,8 +11,11 @@ use std::fmt;
 pub struct Installation {
     /// The steps. After one that fails no other is carried out.
     pub steps: Vec<Step>,
-    /// What to clean up after a failed step; a file or directory that is not there is fine.
+    /// What to do once a step has failed, unless it was the first, after which nothing has happened yet; a file or
+    /// directory that is not there is fine. Also for an update that is cancelled.
     pub on_failure: Vec<Step>,
+    /// What to do after all steps; that it fails is no failure of the installation.
+    pub afterwards: Vec<Step>,
 }
 
 /// One step. Paths are text in the system's own spelling; modes are Unix permissions, to be ignored elsewhere.
@@ -136,7 +139,7 @@ fn release(data: &str, manifest: &ValidManifest, restart: RestartPolicy, unique:
         Step::Rename { from: link, to: current },
         Step::Restart(restart),
     ];
-    Installation { steps, on_failure }
+    Installation { steps, on_failure, afterwards: Vec::new() }
 }
 
 fn staging(data: &str, manifest: &ValidManifest, unique: u32) -> Installation {
@@ -156,7 +159,7 @@ fn staging(data: &str, manifest: &ValidManifest, unique: u32) -> Installation {
         Step::Rename { from: written, to: manifest_path },
         Step::Restart(Restart::Exit),
     ];
-    Installation { steps, on_failure }
+    Installation { steps, on_failure, afterwards: Vec::new() }
 }
 
 pub(super) const STAGED_EXECUTABLE: &str = "ithiltir-node.exe.new";
@@ -177,17 +180,22 @@ fn staged_manifest(manifest: &ValidManifest) -> Bytes {
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CreateDirectory { path, mode } => write!(f, "CreateDirectory({path}, {mode:o})"),
-            Self::RemoveFile { path } => write!(f, "RemoveFile({path})"),
-            Self::RemoveEmptyDirectory { path } => write!(f, "RemoveEmptyDirectory({path})"),
-            Self::Download { path, mode } => write!(f, "Download({path}, {mode:o})"),
+            Self::CreateDirectory { path, mode } => write!(f, "CreateDirectory({}, {mode:o})", plain(path)),
+            Self::RemoveFile { path } => write!(f, "RemoveFile({})", plain(path)),
+            Self::RemoveEmptyDirectory { path } => write!(f, "RemoveEmptyDirectory({})", plain(path)),
+            Self::Download { path, mode } => write!(f, "Download({}, {mode:o})", plain(path)),
             // The contents may name a URL with a token.
             Self::WriteFile { path, mode, contents } => {
-                write!(f, "WriteFile({path}, {mode:o}, {} bytes)", contents.len())
+                write!(f, "WriteFile({}, {mode:o}, {} bytes)", plain(path), contents.len())
             }
-            Self::Rename { from, to } => write!(f, "Rename({from}, {to})"),
-            Self::Link { target, link } => write!(f, "Link({target}, {link})"),
+            Self::Rename { from, to } => write!(f, "Rename({}, {})", plain(from), plain(to)),
+            Self::Link { target, link } => write!(f, "Link({}, {})", plain(target), plain(link)),
             Self::Restart(restart) => write!(f, "Restart({restart:?})"),
         }
     }
+}
+
+/// A version may hold control characters, and paths are made of it.
+fn plain(path: &str) -> String {
+    path.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

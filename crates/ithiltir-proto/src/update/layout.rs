@@ -73,13 +73,9 @@ fn active_release<'a>(environment: &Environment<'a>) -> Option<&'a str> {
     let inside = strip_directory(environment.executable, environment.data_directory)?;
     if inside == ["current", EXECUTABLE] {
         let link = environment.current_link?;
-        let inside = if link.starts_with('/') {
-            strip_directory(link, environment.data_directory)?
-        } else {
-            segments(link).collect()
-        };
+        let inside = resolved(link, environment.data_directory)?;
         return match inside[..] {
-            ["releases", name] if name != ".." => Some(name),
+            ["releases", name] => Some(name),
             _ => None,
         };
     }
@@ -87,6 +83,20 @@ fn active_release<'a>(environment: &Environment<'a>) -> Option<&'a str> {
         ["releases", name, EXECUTABLE] => Some(name),
         _ => None,
     }
+}
+
+/// Returns the segments below the data directory of a link's target, which is taken from there if it is relative.
+fn resolved<'a>(link: &'a str, directory: &'a str) -> Option<Vec<&'a str>> {
+    let mut path: Vec<&str> = if link.starts_with('/') { Vec::new() } else { segments(directory).collect() };
+    for segment in segments(link) {
+        if segment == ".." {
+            path.pop();
+        } else {
+            path.push(segment);
+        }
+    }
+    let directory: Vec<_> = segments(directory).collect();
+    path.strip_prefix(&directory[..]).map(<[_]>::to_vec)
 }
 
 /// Returns the segments of a path below a directory; none for a path with `..`, whose place is not certain.
@@ -125,6 +135,7 @@ mod tests {
         let current = "/var/lib/ithiltir-node/current/ithiltir-node";
         assert_eq!(active(current, Some("releases/0.2.3")).as_deref(), Some("0.2.3"));
         assert_eq!(active(current, Some("/var/lib/ithiltir-node/releases/0.2.4/")).as_deref(), Some("0.2.4"));
+        assert_eq!(active(current, Some("../ithiltir-node/releases/x/../0.2.5")).as_deref(), Some("0.2.5"));
     }
 
     #[test]

@@ -65,10 +65,10 @@ impl StagedUpdate {
         let steps = vec![
             Step::Rename { from: installed.clone(), to: old.clone() },
             Step::Rename { from: staged, to: installed.clone() },
-            Step::RemoveFile { path: old.clone() },
-            Step::RemoveFile { path: Self::manifest_path(data_directory) },
         ];
-        Ok(Installation { steps, on_failure: vec![Step::Rename { from: old, to: installed }] })
+        let on_failure = vec![Step::Rename { from: old.clone(), to: installed }];
+        let afterwards = [old, Self::manifest_path(data_directory)].map(|path| Step::RemoveFile { path });
+        Ok(Installation { steps, on_failure, afterwards: afterwards.to_vec() })
     }
 
     /// Returns the steps that remove worthless staged files.

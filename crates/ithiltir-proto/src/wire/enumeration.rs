@@ -19,6 +19,7 @@ macro_rules! open_enumeration {
         pub enum $name {
             $($(#[$variant_meta])* #[doc = concat!("`", $text, "`")] $variant,)*
             /// Any other text, as it came.
+            #[non_exhaustive]
             Other(Box<str>),
         }
 

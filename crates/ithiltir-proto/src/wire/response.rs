@@ -281,13 +281,14 @@ impl fmt::Debug for Manifest {
 pub(crate) fn redact_url(url: &str) -> String {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     let (start, cut) = (&url[..end], end < url.len());
-    let shown = match start.split_once("//") {
-        Some((scheme, rest)) => {
+    let shown = match start.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains(['/', '@']) => {
             let authority = rest.find('/').unwrap_or(rest.len());
             let host = rest[..authority].rfind('@').map_or(0, |at| at + 1);
-            format!("{scheme}//{}", &rest[host..])
+            format!("{scheme}://{}", &rest[host..])
         }
-        None => start.to_owned(),
+        // No URL of the usual form: what stands before an @ may be anything.
+        _ => start.rsplit('@').next().unwrap_or_default().to_owned(),
     };
     if cut { shown + "?…" } else { shown }
 }
@@ -325,5 +326,8 @@ mod tests {
         assert_eq!(redact_url("http://u:p@h/x?upgrade_token=t#f"), "http://h/x?…");
         assert_eq!(redact_url("http://h/a@b"), "http://h/a@b");
         assert_eq!(redact_url("nonsense"), "nonsense");
+        for url in ["user:hunter2@h/x", "http:user:hunter2@h", "http:/u:hunter2@h//x", "//u:hunter2@h/x"] {
+            assert!(!redact_url(url).contains("hunter2"), "{url}");
+        }
     }
 }

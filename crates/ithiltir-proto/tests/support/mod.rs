@@ -126,6 +126,7 @@ impl Fixture {
         let response = http::Response::builder()
             .status(status)
             .header("content-type", "application/json")
+            .header("location", "/elsewhere")
             .body(body.to_owned().into())
             .unwrap();
         self.node.0.handle_response(self.id(number), response, self.now);

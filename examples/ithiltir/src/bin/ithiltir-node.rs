@@ -135,6 +135,15 @@ struct InstallArguments {
     /// Refuse a URL that is not https, and never fall back.
     #[arg(long)]
     require_https: bool,
+    /// The most time that an exchange may take.
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    request_timeout: Duration,
+    /// The most time that everything may take.
+    #[arg(long, default_value = "15s", value_parser = duration)]
+    timeout: Duration,
+    /// The most time that looking at an expired certificate may take.
+    #[arg(long, default_value = "5s", value_parser = duration)]
+    probe_timeout: Duration,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -359,6 +368,9 @@ async fn install(arguments: InstallArguments, printer: Printer) -> ExitCode {
     };
     let mut config = install::Config::default();
     config.require_https = arguments.require_https;
+    config.request_timeout = arguments.request_timeout;
+    config.timeout = arguments.timeout;
+    config.probe_timeout = arguments.probe_timeout;
     let limit = config.response_limit;
     let install = Install::new(config, &arguments.url, &key, existing, Instant::now());
     let client = Client::new();
