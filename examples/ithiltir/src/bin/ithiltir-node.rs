@@ -7,7 +7,9 @@ use ithiltir_example::node_driver::{self, Sample};
 use ithiltir_example::{install_driver, report_file};
 use ithiltir_proto::install::{self, Choice, Install, Installed};
 use ithiltir_proto::node::{Config, DeliveryError, Event, Node};
-use ithiltir_proto::update::{Download, Layout, ManifestRules, Restart, RestartPolicy, ValidManifest};
+use ithiltir_proto::update::{
+    Download, Environment, Layout, ManifestRules, Restart, RestartPolicy, ValidManifest,
+};
 use ithiltir_proto::wire::{self, Manifest};
 use ithiltir_proto::{ReportConfig, Secret, Target, Url};
 use program::{Printer, bad_arguments, fail};
@@ -109,7 +111,7 @@ struct Push {
     #[arg(long)]
     managed_dir: Option<PathBuf>,
     /// After an update become the new release in the place of exiting.
-    #[arg(long, requires = "managed_dir")]
+    #[arg(long)]
     re_exec: bool,
     /// Refuse updates to an older version.
     #[arg(long)]
@@ -168,11 +170,9 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn config_path(given: Option<PathBuf>) -> PathBuf {
     let set = || std::env::var(ReportConfig::VARIABLE).ok().filter(|path| !path.trim().is_empty());
-    given.or_else(|| set().map(|path| path.trim().into())).unwrap_or_else(|| {
-        let program_data = std::env::var("ProgramData").ok();
-        let data = Layout::default_data_directory(std::env::consts::OS, program_data.as_deref());
-        ReportConfig::default_path(std::env::consts::OS, &data).into()
-    })
+    given
+        .or_else(|| set().map(|path| path.trim().into()))
+        .unwrap_or_else(|| ReportConfig::default_path(std::env::consts::OS, &data_directory()).into())
 }
 
 fn read_key(path: &Path) -> Result<Secret, String> {
@@ -249,7 +249,10 @@ fn node_config(arguments: &Push, targets: Vec<Target>) -> Config {
     config.require_https = arguments.require_https;
     config.update.timeout = arguments.update_timeout;
     config.update.retry_delay = arguments.update_retry;
-    config.update.layout = arguments.managed_dir.as_deref().map(managed_layout);
+    config.update.layout = match &arguments.managed_dir {
+        Some(directory) => Some(managed_layout(directory)),
+        None => detected_layout(),
+    };
     config.update.unique = std::process::id();
     if arguments.re_exec {
         config.update.restart = RestartPolicy::Reexecute;
@@ -269,6 +272,25 @@ fn managed_layout(directory: &Path) -> Layout {
         data_directory: directory.to_string_lossy().into_owned(),
         active: active.unwrap_or_default(),
     }
+}
+
+/// The layout that this process was really started in, if any.
+fn detected_layout() -> Option<Layout> {
+    let data_directory = data_directory();
+    let executable = std::env::current_exe().ok()?;
+    let link = std::fs::read_link(Path::new(&data_directory).join("current")).ok();
+    Layout::detect(&Environment {
+        os: std::env::consts::OS,
+        runner: std::env::var("ITHILTIR_NODE_RUNNER").ok().as_deref(),
+        executable: &executable.to_string_lossy(),
+        data_directory: &data_directory,
+        current_link: link.as_deref().map(Path::to_string_lossy).as_deref(),
+    })
+}
+
+fn data_directory() -> String {
+    let program_data = std::env::var("ProgramData").ok();
+    Layout::default_data_directory(std::env::consts::OS, program_data.as_deref())
 }
 
 /// Reading the host may block, so it has a thread of its own.
