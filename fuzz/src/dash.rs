@@ -92,18 +92,7 @@ fn config(input: &mut Input<'_>) -> Config {
 
 struct Fuzzed(Dash);
 
-impl Machine for Fuzzed {
-    type Output = Output;
-    fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
-    }
-    fn poll_output(&mut self) -> Option<Output> {
-        self.0.poll_output()
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
-    }
-}
+testkit::forward_machine!(Fuzzed, Output);
 
 struct Run {
     dash: Fuzzed,

@@ -1,6 +1,6 @@
 //! The requests that a node makes. Protocol facts §3.
 
-use crate::{SECRET_HEADER, Scheme, Secret, Target, Url, UrlError};
+use crate::{ExpiryProbe, SECRET_HEADER, Scheme, Secret, Target, Url, UrlError};
 use base64::Engine as _;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
@@ -13,6 +13,12 @@ pub(crate) const DEFAULT_USER_AGENT: HeaderValue =
 impl Target {
     pub(crate) fn with_scheme(&self, scheme: Scheme) -> Self {
         Self { url: self.url.with_scheme(scheme), key: self.key.clone() }
+    }
+
+    /// Returns the question whether the certificate was good until it expired.
+    pub(crate) fn expiry_probe(&self) -> ExpiryProbe {
+        let port = self.url.port().parse().expect("checked when the target was made");
+        ExpiryProbe::new(self.url.host(), port)
     }
 
     /// Returns what is needed to post to the metrics URL.

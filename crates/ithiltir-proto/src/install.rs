@@ -285,12 +285,10 @@ impl Install {
             .target
             .as_ref()
             .filter(|target| target.scheme() == Scheme::Https && !self.config.require_https);
-        match target.map(|target| (Fallback::decide(cause, target.host_kind()), target.url())) {
+        match target.map(|target| (Fallback::decide(cause, target.host_kind()), target.expiry_probe())) {
             None | Some((Fallback::Stay, _)) => self.finish(Err(InstallError::Transport(cause))),
             Some((Fallback::Switch, _)) => self.fall_back(cause),
-            Some((Fallback::Probe, url)) => {
-                let port = url.port().parse().expect("a target's port was checked when it was made");
-                let probe = ExpiryProbe::new(url.host(), port);
+            Some((Fallback::Probe, probe)) => {
                 let id = self.take_id();
                 self.timers.set(Timer::Exchange, self.now.checked_add(self.config.probe_timeout));
                 self.state = State::Probing { id, cause };

@@ -1148,18 +1148,7 @@ fn the_path_of_a_rejection_is_cut() {
 
 struct Under(Dash);
 
-impl Machine for Under {
-    type Output = Output;
-    fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
-    }
-    fn poll_output(&mut self) -> Option<Output> {
-        self.0.poll_output()
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
-    }
-}
+testkit::forward_machine!(Under, Output);
 
 /// A Dash with the nodes `one` and `two`, whose keys are `key-1` and `key-2`.
 struct Fixture {

@@ -23,18 +23,7 @@ use web_time::Instant;
 struct TestNode(Node);
 struct TestDash(Dash);
 
-impl Machine for TestNode {
-    type Output = node::Output;
-    fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
-    }
-    fn poll_output(&mut self) -> Option<node::Output> {
-        self.0.poll_output()
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
-    }
-}
+testkit::forward_machine!(TestNode, node::Output);
 
 impl HttpAgent for TestNode {
     type Id = RequestId;
@@ -57,18 +46,7 @@ impl HttpAgent for TestNode {
     }
 }
 
-impl Machine for TestDash {
-    type Output = dash::Output;
-    fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
-    }
-    fn poll_output(&mut self) -> Option<dash::Output> {
-        self.0.poll_output()
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
-    }
-}
+testkit::forward_machine!(TestDash, dash::Output);
 
 impl HttpServer for TestDash {
     type Id = ExchangeId;

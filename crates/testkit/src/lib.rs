@@ -32,3 +32,4 @@ pub mod stream;
 pub use clock::{Clock, epoch};
 pub use machine::{Machine, advance, advance_with, drain, drain_with};
 pub use seen::{Seen, SeenResponse, seen, seen_response};
+pub use web_time::Instant;

@@ -22,6 +22,25 @@ pub trait Machine {
     fn poll_timeout(&self) -> Option<Instant>;
 }
 
+/// Implements [`Machine`] for a newtype by the methods of the machine in it, which have the same names.
+#[macro_export]
+macro_rules! forward_machine {
+    ($wrapper:ty, $output:ty) => {
+        impl $crate::Machine for $wrapper {
+            type Output = $output;
+            fn handle_timeout(&mut self, now: $crate::Instant) {
+                self.0.handle_timeout(now);
+            }
+            fn poll_output(&mut self) -> Option<$output> {
+                self.0.poll_output()
+            }
+            fn poll_timeout(&self) -> Option<$crate::Instant> {
+                self.0.poll_timeout()
+            }
+        }
+    };
+}
+
 /// Takes every waiting output.
 ///
 /// # Panics

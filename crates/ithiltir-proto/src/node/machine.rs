@@ -10,7 +10,7 @@ use super::{
 use crate::endpoint::Endpoint;
 use crate::timer::Timers;
 use crate::wire::{IgnoredResponse, Manifest, MetricsResponse, NodeReport, Static, encode_into};
-use crate::{Delivery, ExpiryProbe, Failure, FailureKind, Fallback, ProbeOutcome, Scheme, Target};
+use crate::{Delivery, Failure, FailureKind, Fallback, ProbeOutcome, Scheme, Target};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{Response, StatusCode};
@@ -513,9 +513,7 @@ impl Node {
             Fallback::Probe if state.probing => {}
             Fallback::Probe => {
                 state.probing = true;
-                let url = state.target.url();
-                let port = url.port().parse().expect("a target's port was checked when it was made");
-                let probe = ExpiryProbe::new(url.host(), port);
+                let probe = state.target.expiry_probe();
                 let id = self.begin(Exchange::Probe { target, cause }, self.config.probe_timeout);
                 self.outputs.push_back(Output::Probe { id, probe });
             }

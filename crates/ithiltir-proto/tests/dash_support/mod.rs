@@ -10,7 +10,7 @@ use ithiltir_proto::wire::{Manifest, Timestamp};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::time::Duration;
-use testkit::{Machine, advance, drain, epoch, secrets};
+use testkit::{advance, drain, epoch, secrets};
 use web_time::Instant;
 
 /// 2026-11-21T12:00:00Z, at the start of a minute.
@@ -22,18 +22,7 @@ pub const IDENTITY: &str = "/api/node/identity";
 
 pub struct Under(pub Dash);
 
-impl Machine for Under {
-    type Output = Output;
-    fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
-    }
-    fn poll_output(&mut self) -> Option<Output> {
-        self.0.poll_output()
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
-    }
-}
+testkit::forward_machine!(Under, Output);
 
 pub fn config() -> Config {
     Config::new(Identity::Absent { entropy: [7; 16] })

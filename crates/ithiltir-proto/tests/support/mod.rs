@@ -6,23 +6,12 @@ use ithiltir_proto::node::{Config, Event, Node, Output, RequestId, Update, Updat
 use ithiltir_proto::wire::{NodeReport, Static, StaticCpu, StaticCpuInfo, StaticMemory, StaticSystem};
 use ithiltir_proto::{Delivery, Failure, FailureKind, ProbeOutcome, Secret, Target};
 use std::time::Duration;
-use testkit::{Machine, advance_with, drain, epoch};
+use testkit::{advance_with, drain, epoch};
 use web_time::Instant;
 
 pub struct Under(pub Node);
 
-impl Machine for Under {
-    type Output = Output;
-    fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
-    }
-    fn poll_output(&mut self) -> Option<Output> {
-        self.0.poll_output()
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
-    }
-}
+testkit::forward_machine!(Under, Output);
 
 pub struct Fixture {
     pub node: Under,
