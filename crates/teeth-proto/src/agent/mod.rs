@@ -1,0 +1,13 @@
+//! The agent: connects to a server, serves its commands, carries out tasks and reports them. Facts §8–§11.
+
+mod backoff;
+mod config;
+mod machine;
+mod output;
+mod tasks;
+
+pub use backoff::{Backoff, BackoffConfig, BackoffReset};
+pub use config::Config;
+pub use machine::{Agent, State};
+pub use output::{Event, Output, RunStep, TaskNumber};
+pub use tasks::Task;

@@ -1,0 +1,83 @@
+//! Who the agent is and how it is.
+
+use super::ParamsError;
+use crate::wire::{Json, JsonKind, JsonRef, Object, members, object_of, slots};
+
+/// Parameters of `handshake`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Handshake {
+    /// Names the machine: a hardware address. The original always sends `a:b:c:d`.
+    pub id: String,
+    /// The agent's version. The original's is `0.1-dev`.
+    pub version: String,
+}
+
+slots! {
+    struct HandshakeSlots {
+        version: "version",
+        id: "id",
+    }
+}
+
+impl Handshake {
+    /// Reads a handshake; what is missing is empty, what is no string is taken as its JSON text.
+    pub(super) fn decode(params: JsonRef<'_>) -> Result<Self, ParamsError> {
+        let slots: HandshakeSlots<'_> =
+            params.decode().map_err(|_| ParamsError::wrong("params", "an object"))?;
+        Ok(Self { id: text(slots.id), version: text(slots.version) })
+    }
+
+    pub(super) fn params(&self) -> Object {
+        let (version, id) = (Json::from(self.version.as_str()), Json::from(self.id.as_str()));
+        object_of([("version".to_owned(), version.as_ref()), ("id".to_owned(), id.as_ref())])
+    }
+}
+
+/// Result of `status`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// How long the agent has run, in seconds.
+    pub uptime: Option<f64>,
+    /// The agent's version.
+    pub version: Option<String>,
+    /// What the agent is there for; the original says `STANDBY`.
+    pub mode: Option<String>,
+    /// Further fields, by name.
+    pub fields: Vec<(String, Json)>,
+}
+
+impl Status {
+    /// Reads a result; `None` if it is no object. A field of another form than it should have is among the further
+    /// fields.
+    #[must_use]
+    pub fn decode(result: JsonRef<'_>) -> Option<Self> {
+        if result.kind() != JsonKind::Object {
+            return None;
+        }
+        let mut status = Self::default();
+        for (name, value) in members(result) {
+            match name.as_str() {
+                "uptime" if value.as_f64().is_some() => status.uptime = value.as_f64(),
+                "version" if value.as_str().is_some() => status.version = value.as_str().map(Into::into),
+                "mode" if value.as_str().is_some() => status.mode = value.as_str().map(Into::into),
+                _ => status.fields.push((name, value.to_json())),
+            }
+        }
+        Some(status)
+    }
+
+    /// Writes a result. An uptime that is not finite is left out.
+    #[must_use]
+    pub fn result(&self) -> Object {
+        let uptime = self.uptime.filter(|uptime| uptime.is_finite()).and_then(|uptime| Json::encode(&uptime).ok());
+        let version = self.version.as_deref().map(Json::from);
+        let mode = self.mode.as_deref().map(Json::from);
+        let own = [("uptime", &uptime), ("version", &version), ("mode", &mode)];
+        let own = own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.as_ref())));
+        object_of(own.chain(self.fields.iter().map(|(name, value)| (name.clone(), value.as_ref()))))
+    }
+}
+
+fn text(value: Option<JsonRef<'_>>) -> String {
+    value.map(|value| value.as_str().unwrap_or(value.text().into()).into_owned()).unwrap_or_default()
+}

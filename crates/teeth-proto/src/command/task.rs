@@ -1,0 +1,219 @@
+//! Commands that begin a task.
+
+use super::task_status::image_ids;
+use super::{ConfigDrive, ImageId, Method, ParamsError, SendError, TaskId};
+use crate::Dialect;
+use crate::wire::{Json, JsonKind, JsonRef, Object, object_of, slots};
+
+/// A command that begins a task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskCommand {
+    /// Names the task.
+    pub task_id: TaskId,
+    /// What is to be done.
+    pub work: Work,
+}
+
+/// What a task does.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Work {
+    /// Erase all attached block devices securely.
+    DiskErase,
+    /// Bring versions and settings of firmware and BIOS up to date.
+    FirmwareSecure,
+    /// Check the chassis against a specification (processors, disks and so on), which is open JSON.
+    QualityControl {
+        /// The specification.
+        chassis: Json,
+    },
+    /// Put images on local storage, the most important first; perhaps not all of them fit.
+    CacheImages {
+        /// The images, in order of priority.
+        images: Vec<ImageId>,
+    },
+    /// Make an image ready to be run.
+    PrepareImage {
+        /// The image.
+        image: ImageId,
+    },
+    /// Run an image: write the config drive, set up the boot loader, then kexec or reboot.
+    RunImage {
+        /// The image.
+        image: ImageId,
+        /// Settings for the config drive. The document demands them, the original has none.
+        config_drive: Option<ConfigDrive>,
+    },
+}
+
+/// The kinds of tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_enums, reason = "one for each command of the document")]
+pub enum TaskKind {
+    /// [`Work::DiskErase`]
+    DiskErase,
+    /// [`Work::FirmwareSecure`]
+    FirmwareSecure,
+    /// [`Work::QualityControl`]
+    QualityControl,
+    /// [`Work::CacheImages`]
+    CacheImages,
+    /// [`Work::PrepareImage`]
+    PrepareImage,
+    /// [`Work::RunImage`]
+    RunImage,
+}
+
+slots! {
+    struct Slots {
+        task_id: "task_id",
+        image_id: "image_id" | "image" | "image_uuid",
+        image_ids: "image_ids" | "images" | "image_uuids",
+        config_drive: "config_drive" | "config_drive_settings" | "configdrive" | "configDrive",
+        chassis: "chassis" | "chassis_specification" | "specification" | "specifications" | "spec" | "specs",
+    }
+}
+
+impl TaskCommand {
+    /// Reads the parameters of a task command; presence is asked in the original's order.
+    pub(super) fn decode(
+        method: &Method,
+        name: &str,
+        params: JsonRef<'_>,
+        dialect: Dialect,
+    ) -> Result<Self, ParamsError> {
+        let slots: Slots<'_> = params.decode().map_err(|_| ParamsError::wrong("params", "an object"))?;
+        let missing = |parameter| ParamsError::missing(parameter, name);
+        let task_id = slots.task_id.ok_or_else(|| missing("task_id"))?;
+        let work = match method {
+            Method::FirmwareSecure => Work::FirmwareSecure,
+            Method::QualityControl => {
+                Work::QualityControl { chassis: slots.chassis.ok_or_else(|| missing("chassis"))?.to_json() }
+            }
+            Method::CacheImages => {
+                let list = slots.image_ids.ok_or_else(|| missing("image_ids"))?;
+                let not_a_list = ParamsError::NotAList { parameter: "image_ids" };
+                let images = image_ids(list).ok_or(not_a_list)?;
+                images.iter().try_for_each(|image| check_image("image_ids", image, dialect))?;
+                Work::CacheImages { images }
+            }
+            Method::PrepareImage | Method::RunImage => {
+                let image = ImageId::from_json(slots.image_id.ok_or_else(|| missing("image_id"))?);
+                check_image("image_id", &image, dialect)?;
+                if *method == Method::PrepareImage {
+                    if dialect == Dialect::Original && task_id.kind() != JsonKind::String {
+                        return Err(ParamsError::not_text(task_id));
+                    }
+                    Work::PrepareImage { image }
+                } else {
+                    Work::RunImage { image, config_drive: config_drive(slots.config_drive, name, dialect)? }
+                }
+            }
+            _ => Work::DiskErase,
+        };
+        if dialect == Dialect::Document && task_id.as_str().is_none() {
+            return Err(ParamsError::wrong("task_id", "a string"));
+        }
+        if task_id.text().len() > TASK_ID_LIMIT {
+            return Err(ParamsError::wrong("task_id", "of at most 4096 bytes"));
+        }
+        Ok(Self { task_id: TaskId::from_json(task_id), work })
+    }
+
+    pub(super) fn params(&self, dialect: Dialect) -> Result<Object, SendError> {
+        self.check(dialect)?;
+        let (name, value) = match &self.work {
+            Work::DiskErase | Work::FirmwareSecure => ("", None),
+            Work::QualityControl { chassis } => ("chassis", Some(chassis.clone())),
+            Work::CacheImages { images } => ("image_ids", Json::encode(images).ok()),
+            Work::PrepareImage { image } | Work::RunImage { image, .. } => ("image_id", Some(image.json().clone())),
+        };
+        let settings = match &self.work {
+            Work::RunImage { config_drive: Some(settings), .. } => Some(settings.settings()),
+            _ => None,
+        };
+        let first = [("task_id".to_owned(), self.task_id.json().as_ref())];
+        let value = value.as_ref().map(|value| (name.to_owned(), value.as_ref()));
+        let settings = settings.map(|settings| ("config_drive".to_owned(), settings.as_ref()));
+        Ok(object_of(first.into_iter().chain(value).chain(settings)))
+    }
+
+    fn check(&self, dialect: Dialect) -> Result<(), SendError> {
+        if dialect == Dialect::Original {
+            if matches!(self.work, Work::PrepareImage { .. }) && self.task_id.as_str().is_none() {
+                return Err(SendError::wrong("task_id", "a string"));
+            }
+            return Ok(());
+        }
+        if self.task_id.as_str().is_none() {
+            return Err(SendError::wrong("task_id", "a string"));
+        }
+        let images = match &self.work {
+            Work::CacheImages { images } => images.as_slice(),
+            Work::PrepareImage { image } | Work::RunImage { image, .. } => std::slice::from_ref(image),
+            _ => &[],
+        };
+        if !images.iter().all(ImageId::is_uuid) {
+            return Err(SendError::wrong("image_id", "a UUID"));
+        }
+        if matches!(self.work, Work::RunImage { config_drive: None, .. }) {
+            return Err(SendError::wrong("config_drive", "there"));
+        }
+        Ok(())
+    }
+}
+
+impl Work {
+    /// Returns the kind.
+    #[must_use]
+    pub fn kind(&self) -> TaskKind {
+        match self {
+            Self::DiskErase => TaskKind::DiskErase,
+            Self::FirmwareSecure => TaskKind::FirmwareSecure,
+            Self::QualityControl { .. } => TaskKind::QualityControl,
+            Self::CacheImages { .. } => TaskKind::CacheImages,
+            Self::PrepareImage { .. } => TaskKind::PrepareImage,
+            Self::RunImage { .. } => TaskKind::RunImage,
+        }
+    }
+
+    /// Returns the method that begins it.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        match self.kind() {
+            TaskKind::DiskErase => Method::DiskErase,
+            TaskKind::FirmwareSecure => Method::FirmwareSecure,
+            TaskKind::QualityControl => Method::QualityControl,
+            TaskKind::CacheImages => Method::CacheImages,
+            TaskKind::PrepareImage => Method::PrepareImage,
+            TaskKind::RunImage => Method::RunImage,
+        }
+    }
+}
+
+/// An agent keeps ids of tasks and sends them back: what comes is short, and fits into a line however it is escaped.
+const TASK_ID_LIMIT: usize = 4096;
+
+fn check_image(parameter: &'static str, image: &ImageId, dialect: Dialect) -> Result<(), ParamsError> {
+    match dialect {
+        Dialect::Document if !image.is_uuid() => Err(ParamsError::wrong(
+            parameter,
+            if parameter == "image_ids" { "a list of UUIDs" } else { "a UUID" },
+        )),
+        Dialect::Document | Dialect::Original => Ok(()),
+    }
+}
+
+fn config_drive(
+    value: Option<JsonRef<'_>>,
+    name: &str,
+    dialect: Dialect,
+) -> Result<Option<ConfigDrive>, ParamsError> {
+    let settings = value.and_then(|value| Object::try_from(value.to_json()).ok());
+    match (value, settings, dialect) {
+        (_, Some(settings), _) => Ok(Some(ConfigDrive::new(settings))),
+        (_, None, Dialect::Original) => Ok(None),
+        (None, None, Dialect::Document) => Err(ParamsError::missing("config_drive", name)),
+        (Some(_), None, Dialect::Document) => Err(ParamsError::wrong("config_drive", "an object")),
+    }
+}

@@ -1,0 +1,128 @@
+//! How a task is.
+
+use super::{ImageId, ParamsError, SendError, TaskId};
+use crate::wire::{Json, JsonRef, Object, object_of, slots};
+
+/// Parameters of `task_status`.
+///
+/// `running` carries `eta` and `percent`, `error` carries `msg`; once `error` or `complete` was sent, nothing follows
+/// for that task. What a peer left out is `None`: a server reports that as a violation and follows the task all the
+/// same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskStatus {
+    /// The task, as the server named it.
+    pub task_id: TaskId,
+    /// Its state.
+    pub state: TaskState,
+    /// How much is done, from 0 to 100.
+    pub percent: Option<f64>,
+    /// How much work remains, in seconds, at least 0.
+    pub eta: Option<f64>,
+    /// What went wrong, for humans.
+    pub msg: Option<String>,
+    /// The images that are on local storage, at the end of `cache_images`. Ours.
+    pub image_ids: Option<Vec<ImageId>>,
+}
+
+/// State of a task, as it is said to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TaskState {
+    /// `running`
+    Running,
+    /// `error`: it has failed.
+    Error,
+    /// `complete`: it has succeeded.
+    Complete,
+    /// Any other; made by `TaskState::from`. Does not end a task.
+    #[non_exhaustive]
+    Other(Box<str>),
+}
+
+slots! {
+    struct Slots {
+        task_id: "task_id",
+        state: "state",
+        percent: "percent",
+        eta: "eta",
+        msg: "msg",
+        image_ids: "image_ids" | "images" | "image_uuids",
+    }
+}
+
+impl TaskStatus {
+    /// Makes a status with nothing but its state.
+    #[must_use]
+    pub fn new(task_id: TaskId, state: TaskState) -> Self {
+        Self { task_id, state, percent: None, eta: None, msg: None, image_ids: None }
+    }
+
+    pub(super) fn decode(params: JsonRef<'_>) -> Result<Self, ParamsError> {
+        let slots: Slots<'_> = params.decode().map_err(|_| ParamsError::wrong("params", "an object"))?;
+        let task_id = slots.task_id.ok_or_else(|| ParamsError::missing("task_id", "task_status"))?;
+        let state = slots.state.ok_or_else(|| ParamsError::missing("state", "task_status"))?;
+        let state = state.as_str().ok_or(ParamsError::wrong("state", "a string"))?;
+        Ok(Self {
+            task_id: TaskId::from_json(task_id),
+            state: TaskState::from(&*state),
+            percent: slots.percent.and_then(JsonRef::as_f64),
+            eta: slots.eta.and_then(JsonRef::as_f64),
+            msg: slots.msg.and_then(JsonRef::as_str).map(Into::into),
+            image_ids: slots.image_ids.and_then(image_ids),
+        })
+    }
+
+    pub(super) fn params(&self) -> Result<Object, SendError> {
+        let task_id = self.task_id.json();
+        let state = Json::from(self.state.name());
+        let percent = self.percent.map(|percent| finite("percent", percent)).transpose()?;
+        let eta = self.eta.map(|eta| finite("eta", eta)).transpose()?;
+        let msg = self.msg.as_deref().map(Json::from);
+        let images = self.image_ids.as_ref().and_then(|images| Json::encode(images).ok());
+        let own = [("percent", &percent), ("eta", &eta), ("msg", &msg), ("image_ids", &images)];
+        let own = own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.as_ref())));
+        let first = [("task_id".to_owned(), task_id.as_ref()), ("state".to_owned(), state.as_ref())];
+        Ok(object_of(first.into_iter().chain(own)))
+    }
+}
+
+impl TaskState {
+    /// Returns the word that is sent.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Running => "running",
+            Self::Error => "error",
+            Self::Complete => "complete",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// Whether nothing may follow it.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        matches!(self, Self::Error | Self::Complete)
+    }
+}
+
+impl From<&str> for TaskState {
+    fn from(name: &str) -> Self {
+        match name {
+            "running" => Self::Running,
+            "error" => Self::Error,
+            "complete" => Self::Complete,
+            other => Self::Other(other.into()),
+        }
+    }
+}
+
+fn finite(parameter: &'static str, number: f64) -> Result<Json, SendError> {
+    let error = SendError::wrong(parameter, "a finite number");
+    if number.is_finite() { Json::encode(&number).map_err(|_| error) } else { Err(error) }
+}
+
+/// Reads an array of images; `None` if it is no array.
+pub(super) fn image_ids(value: JsonRef<'_>) -> Option<Vec<ImageId>> {
+    let images: Vec<JsonRef<'_>> = value.decode().ok()?;
+    Some(images.into_iter().map(ImageId::from_json).collect())
+}

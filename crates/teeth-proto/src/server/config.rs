@@ -1,0 +1,46 @@
+//! Settings of the server.
+
+use crate::session;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Settings of a [`Server`](super::Server). Every duration and limit of the protocol is here or in
+/// [`session`](Self::session), with the original's value where it has one.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Settings of each connection, the dialect among them. The seed is that of the whole server; it must be another one
+    /// at each start.
+    pub session: session::Config,
+    /// Methods of the application, by name; they come as [`Event::Command`](super::Event::Command). Known names have no
+    /// effect. None.
+    pub methods: BTreeSet<String>,
+    /// Whether agents are pinged, every [`ping_period`](session::Config::ping_period). They are not: their own pings keep
+    /// connections up, and one of the original's dialect ends the connection.
+    pub pings: bool,
+    /// How long an agent's answer is waited for. 60 s; the original waits as long as the connection lasts.
+    pub call_timeout: Option<Duration>,
+    /// How many connections there may be. Further ones are closed at once. 65 536.
+    pub max_connections: usize,
+    /// How many tasks may be unfinished, over all agents. At it further ones are refused to the application. 65 536.
+    pub max_tasks: usize,
+    /// How many tasks that have ended are remembered; the oldest go first, and an update for them is then one for a task
+    /// that was never designated. 65 536.
+    pub max_ended_tasks: usize,
+}
+
+impl Config {
+    /// Returns the original's settings.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            session: session::Config::new(seed),
+            methods: BTreeSet::new(),
+            pings: false,
+            call_timeout: Some(Duration::from_secs(60)),
+            max_connections: 65_536,
+            max_tasks: 65_536,
+            max_ended_tasks: 65_536,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The endpoint server: accepts agents, answers what they send, commands them and follows their tasks. Facts §8, §9.
+
+mod config;
+mod machine;
+mod output;
+mod tasks;
+
+pub use config::Config;
+pub use machine::Server;
+pub use output::{Event, Output, Reply, TaskViolation};
+pub use tasks::Task;

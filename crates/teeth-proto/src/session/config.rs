@@ -1,0 +1,98 @@
+//! Settings of a session.
+
+use crate::Dialect;
+use crate::wire::LINE_LIMIT;
+use std::time::Duration;
+
+/// Settings of a [`Session`](super::Session). Every duration and limit of the message layer is here, with the
+/// original's value where it has one.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// What is sent where document and original part. The document's.
+    pub dialect: Dialect,
+    /// Whether commands are taken at all; otherwise the first one ends the connection. They are.
+    pub serves_commands: bool,
+    /// Whether `ping` is answered by the session itself, with its parameters. It is; an agent of the original's dialect
+    /// does not.
+    pub serves_ping: bool,
+    /// The longest line that is taken, without its line feed; above 0. 524 288 bytes. At it the peer gets a fatal error.
+    pub max_line: usize,
+    /// The connection is aborted when no line has come for this long; above 0. 60 s.
+    pub idle_timeout: Duration,
+    /// Time between two pings, above 0. 20 s. None are sent before [`start_pings`](super::Session::start_pings).
+    pub ping_period: Duration,
+    /// How long a ping is waited for; a later answer is swallowed. 60 s; the original waits as long as the connection
+    /// lasts.
+    pub ping_timeout: Option<Duration>,
+    /// How many of our commands may be unanswered, given-up ones included, which the peer may yet answer. At it
+    /// commands are refused and pings left out. Above 0. 256; the original has no limit.
+    pub max_calls: usize,
+    /// How many of the peer's commands may wait for the application's answer. At it further ones are answered with an
+    /// error. 256; the original has no limit.
+    pub max_unanswered: usize,
+    /// Where the ids of commands come from: give each session another one, unguessable if the peer shall not guess ids.
+    pub seed: u64,
+}
+
+/// Which setting cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// No line would be taken.
+    #[error("the longest line must be above 0")]
+    MaxLine,
+    /// No command could be sent, a handshake neither.
+    #[error("the number of unanswered commands must be above 0")]
+    MaxCalls,
+    /// The handshake would not fit into a line.
+    #[error("the agent's id and version do not fit into a line")]
+    Handshake,
+    /// The connection would end at once.
+    #[error("the idle time-out must be above 0")]
+    IdleTimeout,
+    /// Pings would have no end.
+    #[error("the ping period must be above 0")]
+    PingPeriod,
+    /// Tasks would be reported without end.
+    #[error("the report period must be above 0")]
+    ReportPeriod,
+    /// A factor or a spread that is no finite number of at least 0, or a wait of 0.
+    #[error("the back-off must have waits above 0, a factor of at least 1 and a spread from 0 to 0.5")]
+    Backoff,
+}
+
+impl Config {
+    /// Returns the original's settings.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            dialect: Dialect::default(),
+            serves_commands: true,
+            serves_ping: true,
+            max_line: LINE_LIMIT,
+            idle_timeout: Duration::from_secs(60),
+            ping_period: Duration::from_secs(20),
+            ping_timeout: Some(Duration::from_secs(60)),
+            max_calls: 256,
+            max_unanswered: 256,
+            seed,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if self.max_line == 0 {
+            return Err(ConfigError::MaxLine);
+        }
+        if self.max_calls == 0 {
+            return Err(ConfigError::MaxCalls);
+        }
+        if self.idle_timeout.is_zero() {
+            return Err(ConfigError::IdleTimeout);
+        }
+        if self.ping_period.is_zero() {
+            return Err(ConfigError::PingPeriod);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//! One connection, whatever role it serves: correlation of commands and responses, idle time-out, pings.
+//!
+//! [`Agent`](crate::agent::Agent) and [`Server`](crate::server::Server) are built of sessions; use one directly to
+//! speak the message layer by itself. Facts §3–§7, §9.
+
+mod config;
+mod machine;
+mod output;
+mod token;
+
+pub use config::{Config, ConfigError};
+pub use machine::Session;
+#[cfg(feature = "agent")]
+pub(crate) use machine::next_tick;
+pub use output::{CallFailure, CallId, CloseReason, CommandError, Event, Incoming, Output, Reply};
+pub use token::{Answer, AnswerToken};

@@ -1,0 +1,285 @@
+//! JSON values that keep their text.
+
+use super::encode::spaced;
+use serde::de::{Deserialize, Deserializer, IgnoredAny};
+use serde::ser::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+/// How many arrays and objects may stand in each other, that of the message included.
+///
+/// The original refuses an array in `params` that nests deeper than 977, which makes 979 with the two objects around
+/// it (an object one level earlier; its limit comes from the stack of its interpreter).
+pub const NESTING_LIMIT: usize = 979;
+
+/// One JSON value, as its text on one line. `Debug` shows kind and length only: values may hold keys.
+///
+/// Equal texts are equal values here, nothing else: `1.0` and `1` differ.
+#[derive(Clone)]
+pub struct Json(Box<RawValue>);
+
+/// A borrowed [`Json`].
+#[derive(Clone, Copy)]
+pub struct JsonRef<'a>(&'a RawValue);
+
+/// Why a text is no JSON value, or not the wanted one. Holds none of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// Not one JSON value.
+    #[error("not one JSON value")]
+    Syntax,
+    /// Deeper than [`NESTING_LIMIT`].
+    #[error("the JSON value nests too deep")]
+    TooDeep,
+    /// The value has another form.
+    #[error("the JSON value is not of the wanted form")]
+    WrongForm,
+}
+
+/// The kinds of JSON values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "JSON has no more of them")]
+pub enum JsonKind {
+    /// `null`
+    Null,
+    /// `true` and `false`
+    Bool,
+    /// Any number.
+    Number,
+    /// Any string.
+    String,
+    /// Any array.
+    Array,
+    /// Any object.
+    Object,
+}
+
+impl Json {
+    /// Takes a text. Line breaks between tokens become spaces, white space at the ends goes.
+    ///
+    /// # Errors
+    /// [`JsonError::Syntax`], [`JsonError::TooDeep`].
+    pub fn parse(text: &str) -> Result<Self, JsonError> {
+        if nests_too_deep(text.as_bytes()) {
+            return Err(JsonError::TooDeep);
+        }
+        // A raw line break is never part of a JSON string.
+        let text = if text.contains('\n') { Cow::Owned(text.replace('\n', " ")) } else { Cow::Borrowed(text) };
+        let raw: &RawValue = serde_json::from_str(&text).map_err(|_| JsonError::Syntax)?;
+        Ok(Self(raw.to_owned()))
+    }
+
+    /// Writes a value.
+    ///
+    /// # Errors
+    /// [`JsonError::WrongForm`] if the value cannot be JSON, as a map with keys that are no strings.
+    pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
+        let text = spaced(value).map_err(|_| JsonError::WrongForm)?;
+        RawValue::from_string(text).map(Self).map_err(|_| JsonError::WrongForm)
+    }
+
+    /// Returns `null`.
+    #[must_use]
+    pub fn null() -> Self {
+        Self(RawValue::NULL.to_owned())
+    }
+
+    /// Borrows it.
+    #[must_use]
+    pub fn as_ref(&self) -> JsonRef<'_> {
+        JsonRef(&self.0)
+    }
+
+    /// Returns the text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+
+    /// Reads it as a value of a type.
+    ///
+    /// # Errors
+    /// [`JsonError::WrongForm`]; also for values that nest deeper than 127 in parts that `T` looks at.
+    pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, JsonError> {
+        self.as_ref().decode()
+    }
+}
+
+impl<'a> JsonRef<'a> {
+    /// Returns the text.
+    #[must_use]
+    pub fn text(self) -> &'a str {
+        self.0.get()
+    }
+
+    /// Returns the kind.
+    #[must_use]
+    pub fn kind(self) -> JsonKind {
+        match self.text().as_bytes().first() {
+            Some(b'{') => JsonKind::Object,
+            Some(b'[') => JsonKind::Array,
+            Some(b'"') => JsonKind::String,
+            Some(b't' | b'f') => JsonKind::Bool,
+            Some(b'n') => JsonKind::Null,
+            _ => JsonKind::Number,
+        }
+    }
+
+    /// Whether the original takes it for absent where a value must be there: `null`, `false`, any zero (also a number
+    /// so small that it reads as zero), `""`, `[]`, `{}`.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        let text = self.text();
+        match self.kind() {
+            JsonKind::Null => true,
+            JsonKind::Bool => text == "false",
+            JsonKind::String => text == "\"\"",
+            JsonKind::Array | JsonKind::Object => {
+                text[1..text.len() - 1].bytes().all(|byte| byte.is_ascii_whitespace())
+            }
+            JsonKind::Number => text.parse() == Ok(0.0_f64),
+        }
+    }
+
+    /// Returns the string, if it is one that is proper Unicode.
+    #[must_use]
+    pub fn as_str(self) -> Option<Cow<'a, str>> {
+        let inner = self.text().strip_prefix('"')?.strip_suffix('"')?;
+        match memchr::memchr(b'\\', inner.as_bytes()) {
+            None => Some(Cow::Borrowed(inner)),
+            Some(_) => serde_json::from_str(self.text()).ok().map(Cow::Owned),
+        }
+    }
+
+    /// Returns the number, if it is one that is finite.
+    #[must_use]
+    pub fn as_f64(self) -> Option<f64> {
+        if self.kind() != JsonKind::Number {
+            return None;
+        }
+        self.text().parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
+    /// Reads it as a value of a type.
+    ///
+    /// # Errors
+    /// [`JsonError::WrongForm`]; also for values that nest deeper than 127 in parts that `T` looks at.
+    pub fn decode<T: Deserialize<'a>>(self) -> Result<T, JsonError> {
+        serde_json::from_str(self.text()).map_err(|_| JsonError::WrongForm)
+    }
+
+    /// Copies it.
+    #[must_use]
+    pub fn to_json(self) -> Json {
+        Json(self.0.to_owned())
+    }
+}
+
+/// Whether the text is one JSON value; says nothing about depth.
+pub(super) fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// Whether arrays and objects stand in each other deeper than [`NESTING_LIMIT`].
+pub(super) fn nests_too_deep(text: &[u8]) -> bool {
+    // Two cheap looks spare nearly every message the third: each level takes two bytes, one of them an opening one.
+    if text.len() < 2 * NESTING_LIMIT
+        || text.iter().filter(|&&byte| byte | 0x20 == b'{').count() <= NESTING_LIMIT
+    {
+        return false;
+    }
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for &byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > NESTING_LIMIT {
+            return true;
+        }
+    }
+    false
+}
+
+impl From<&str> for Json {
+    fn from(text: &str) -> Self {
+        Self::encode(text).unwrap_or_else(|_| Self::null())
+    }
+}
+
+impl<'a> From<&'a Json> for JsonRef<'a> {
+    fn from(json: &'a Json) -> Self {
+        json.as_ref()
+    }
+}
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Eq for Json {}
+
+impl PartialOrd for Json {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Json {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.text().cmp(other.text())
+    }
+}
+
+impl PartialEq for JsonRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Eq for JsonRef<'_> {}
+
+impl fmt::Debug for JsonRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({} bytes)", self.kind(), self.text().len())
+    }
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl Serialize for JsonRef<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(Self)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for JsonRef<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&'a RawValue>::deserialize(deserializer).map(Self)
+    }
+}
