@@ -3,21 +3,27 @@
 
 mod support;
 
-use support::{Short, TestSession, Transcript, advance, command, drain, epoch, error, object, result, seconds};
+use support::{Short, TestSession, Transcript, command, drain, epoch, error, object, result, seconds};
 use teeth_proto::command::{ErrorValue, Method};
 use teeth_proto::session::{
-    Answer, AnswerToken, CallFailure, CallId, CloseReason, CommandError, Config, Event, Output, Reply, Session,
+    Answer, AnswerToken, CallFailure, CallId, CloseReason, CommandError, Config, Event, Output, Reply,
+    Session,
 };
 use teeth_proto::wire::{Object, Violation};
 use teeth_proto::{Dialect, Instant};
+use testkit::advance;
 
 #[test]
 fn a_reply_names_its_call_and_its_method() {
     let mut test = Test::new();
     let call = test.call("status");
-    assert_eq!(test.seen(), ["> {\"version\": \"v1\", \"params\": {}, \"id\": \"#1\", \"method\": \"status\"}"]);
+    assert_eq!(
+        test.seen(),
+        ["> {\"version\": \"v1\", \"params\": {}, \"id\": \"#1\", \"method\": \"status\"}"]
+    );
     test.bytes(&result(test.id(1), "{\"a\":1}"));
-    let [Output::Event(Event::Replied { call: answered, method, reply: Reply::Result(result) })] = &test.drain()[..]
+    let [Output::Event(Event::Replied { call: answered, method, reply: Reply::Result(result) })] =
+        &test.drain()[..]
     else {
         panic!("one reply")
     };
@@ -35,7 +41,9 @@ fn replies_come_in_any_order_and_ids_are_uuids_of_version_4() {
     let outputs = test.drain();
     let answered: Vec<CallId> = outputs.iter().map(|output| call_of(output)).collect();
     assert_eq!(answered, [calls[1], calls[0]]);
-    assert!(matches!(&outputs[0], Output::Event(Event::Replied { reply: Reply::Error(error), .. }) if error.msg() == "no"));
+    assert!(
+        matches!(&outputs[0], Output::Event(Event::Replied { reply: Reply::Error(error), .. }) if error.msg() == "no")
+    );
 }
 
 #[test]
@@ -175,8 +183,16 @@ fn every_unanswered_call_ends_with_the_connection_before_the_end_is_told() {
 #[test]
 fn commands_are_answered_with_the_id_and_version_as_they_came() {
     let mut test = Test::new();
-    for id in ["7", "1.50", "true", "[1, \"a\"]", "{\"k\":null}", "123456789012345678901234567890", "\"\\ud800\"", "1e999"]
-    {
+    for id in [
+        "7",
+        "1.50",
+        "true",
+        "[1, \"a\"]",
+        "{\"k\":null}",
+        "123456789012345678901234567890",
+        "\"\\ud800\"",
+        "1e999",
+    ] {
         test.bytes(&format!("{{\"id\":{id},\"version\":\"v\\u0031\",\"method\":\"a\",\"params\":{{}}}}\n"));
         let token = test.token();
         test.session.0.respond(token, Answer::Done, test.now).unwrap();
@@ -218,7 +234,13 @@ fn answers_follow_the_dialect() {
     );
     assert_eq!(
         sent(Dialect::Original),
-        ["\"result\": null}", "\"result\": {\"a\":1}}", "\"error\": \"no\"}", "\"error\": \"busy\"}", "\"error\": \"\"}"]
+        [
+            "\"result\": null}",
+            "\"result\": {\"a\":1}}",
+            "\"error\": \"no\"}",
+            "\"error\": \"busy\"}",
+            "\"error\": \"\"}"
+        ]
     );
 }
 
@@ -277,7 +299,11 @@ fn a_token_of_another_session_answers_nothing() {
     let kept = other.token();
     assert_eq!(other.session.0.respond(token, Answer::Done, other.now), Err(CommandError::NotAnswerable));
     assert_eq!(other.seen(), [""; 0]);
-    assert_eq!(test.session.0.poll_timeout(), Some(test.now), "it was dropped, which its own session notices");
+    assert_eq!(
+        test.session.0.poll_timeout(),
+        Some(test.now),
+        "it was dropped, which its own session notices"
+    );
     other.session.0.respond(kept, Answer::Done, other.now).unwrap();
     assert_eq!(other.seen().len(), 1);
 }
@@ -308,7 +334,8 @@ fn pings_go_out_at_0_20_and_40_seconds_and_silence_ends_the_connection_at_60() {
     for (at, output) in advance(&mut test.session, start + seconds(100)) {
         log.push(((at - start).as_secs(), test.transcript.of(&[output]).remove(0)));
     }
-    let ping = |n| format!("> {{\"version\": \"v1\", \"params\": {{}}, \"id\": \"#{n}\", \"method\": \"ping\"}}");
+    let ping =
+        |n| format!("> {{\"version\": \"v1\", \"params\": {{}}, \"id\": \"#{n}\", \"method\": \"ping\"}}");
     assert_eq!(
         log,
         [
@@ -409,7 +436,11 @@ fn an_unfinished_line_over_the_limit_ends_the_connection_and_earlier_lines_count
     test.bytes("x");
     assert_eq!(
         test.seen(),
-        ["> {\"fatal_error\": \"protocol error: malformed message.\"}", "disconnect", "Closed(Peer(LineTooLong))"]
+        [
+            "> {\"fatal_error\": \"protocol error: malformed message.\"}",
+            "disconnect",
+            "Closed(Peer(LineTooLong))"
+        ]
     );
     assert_eq!(test.session.0.buffered_bytes(), 0);
 }
@@ -448,7 +479,11 @@ impl Test {
         let mut config = Config::new(7);
         set(&mut config);
         let now = epoch();
-        Self { session: TestSession(Session::new(config, now).unwrap()), transcript: Transcript::default(), now }
+        Self {
+            session: TestSession(Session::new(config, now).unwrap()),
+            transcript: Transcript::default(),
+            now,
+        }
     }
 
     fn call(&mut self, method: &str) -> CallId {

@@ -97,7 +97,7 @@ pub struct Agent {
 enum Link {
     Waiting,
     Connecting(ConnectionId),
-    Open { connection: ConnectionId, session: Session, phase: Phase },
+    Open { connection: ConnectionId, session: Box<Session>, phase: Phase },
     Closed,
 }
 
@@ -364,7 +364,7 @@ impl Agent {
             }
             false => Phase::Ready,
         };
-        self.link = Link::Open { connection, session, phase };
+        self.link = Link::Open { connection, session: Box::new(session), phase };
         self.drain();
         if phase == Phase::Ready {
             self.ready(None);
@@ -563,7 +563,9 @@ impl Agent {
                     self.queued_bytes += bytes.len();
                     self.outputs.push_back(Output::Transmit { connection, bytes });
                 }
-                Some(session::Output::Disconnect) => self.outputs.push_back(Output::Disconnect { connection }),
+                Some(session::Output::Disconnect) => {
+                    self.outputs.push_back(Output::Disconnect { connection })
+                }
                 Some(session::Output::Abort) => self.outputs.push_back(Output::Abort { connection }),
                 Some(session::Output::Event(event)) => self.session_event(connection, event),
                 None => break,

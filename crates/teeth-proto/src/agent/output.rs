@@ -203,7 +203,9 @@ pub enum RunStep {
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect { connection, attempt } => write!(f, "Connect({}, attempt {attempt})", connection.0),
+            Self::Connect { connection, attempt } => {
+                write!(f, "Connect({}, attempt {attempt})", connection.0)
+            }
             Self::Transmit { connection, bytes } => {
                 write!(f, "Transmit({}, {} bytes)", connection.0, bytes.len())
             }

@@ -189,16 +189,7 @@ impl Tasks {
         self.used.extend(scope.map(|scope| (scope, id.clone())));
         self.tasks.insert(
             number,
-            Task {
-                id: id.clone(),
-                kind,
-                begun: now,
-                percent: 0.0,
-                eta,
-                held: None,
-                run,
-                end: None,
-            },
+            Task { id: id.clone(), kind, begun: now, percent: 0.0, eta, held: None, run, end: None },
         );
         Ok(number)
     }

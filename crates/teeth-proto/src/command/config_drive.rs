@@ -96,7 +96,9 @@ fn text_file(path: &str, value: JsonRef<'_>) -> ConfigDriveFile {
 
 fn check(files: &[ConfigDriveFile]) -> Result<(), ConfigDriveError> {
     let is_bad = |segment: &str| {
-        matches!(segment, "" | "." | "..") || segment.contains(['\\', ':']) || segment.contains(char::is_control)
+        matches!(segment, "" | "." | "..")
+            || segment.contains(['\\', ':'])
+            || segment.contains(char::is_control)
     };
     if files.iter().any(|file| file.path.len() > PATH_LIMIT || file.path.split('/').any(is_bad)) {
         return Err(ConfigDriveError::Path);

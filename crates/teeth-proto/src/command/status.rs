@@ -69,11 +69,13 @@ impl Status {
     /// Writes a result. An uptime that is not finite is left out.
     #[must_use]
     pub fn result(&self) -> Object {
-        let uptime = self.uptime.filter(|uptime| uptime.is_finite()).and_then(|uptime| Json::encode(&uptime).ok());
+        let uptime =
+            self.uptime.filter(|uptime| uptime.is_finite()).and_then(|uptime| Json::encode(&uptime).ok());
         let version = self.version.as_deref().map(Json::from);
         let mode = self.mode.as_deref().map(Json::from);
         let own = [("uptime", &uptime), ("version", &version), ("mode", &mode)];
-        let own = own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.as_ref())));
+        let own =
+            own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.as_ref())));
         object_of(own.chain(self.fields.iter().map(|(name, value)| (name.clone(), value.as_ref()))))
     }
 }

@@ -126,7 +126,9 @@ impl TaskCommand {
             Work::DiskErase | Work::FirmwareSecure => ("", None),
             Work::QualityControl { chassis } => ("chassis", Some(chassis.clone())),
             Work::CacheImages { images } => ("image_ids", Json::encode(images).ok()),
-            Work::PrepareImage { image } | Work::RunImage { image, .. } => ("image_id", Some(image.json().clone())),
+            Work::PrepareImage { image } | Work::RunImage { image, .. } => {
+                ("image_id", Some(image.json().clone()))
+            }
         };
         let settings = match &self.work {
             Work::RunImage { config_drive: Some(settings), .. } => Some(settings.settings()),

@@ -80,7 +80,8 @@ impl TaskStatus {
         let msg = self.msg.as_deref().map(Json::from);
         let images = self.image_ids.as_ref().and_then(|images| Json::encode(images).ok());
         let own = [("percent", &percent), ("eta", &eta), ("msg", &msg), ("image_ids", &images)];
-        let own = own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.as_ref())));
+        let own =
+            own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.as_ref())));
         let first = [("task_id".to_owned(), task_id.as_ref()), ("state".to_owned(), state.as_ref())];
         Ok(object_of(first.into_iter().chain(own)))
     }

@@ -4,9 +4,7 @@ use super::tasks::Tasks;
 use super::{Config, Event, Output, Reply, Task};
 use crate::command::{Command, ErrorValue, Handshake, Method, SendError, Status, TaskId, TaskStatus};
 use crate::dispatch::method_name;
-use crate::session::{
-    self, Answer, AnswerToken, CloseReason, CommandError, ConfigError, Incoming, Session,
-};
+use crate::session::{self, Answer, AnswerToken, CloseReason, CommandError, ConfigError, Incoming, Session};
 use crate::timer::Timers;
 use crate::wire::{Object, Violation};
 use crate::{CallId, ConnectionId, Dialect};
@@ -134,8 +132,7 @@ impl Server {
         if self.config.pings && self.config.session.dialect == Dialect::Document {
             session.start_pings(self.now);
         }
-        let peer =
-            Peer { session, handshake: None, queued_bytes: 0, designations: BTreeMap::new() };
+        let peer = Peer { session, handshake: None, queued_bytes: 0, designations: BTreeMap::new() };
         self.peers.insert(connection, peer);
         self.drain(connection);
         connection
@@ -372,7 +369,9 @@ impl Server {
                     peer.queued_bytes += bytes.len();
                     self.outputs.push_back(Output::Transmit { connection, bytes });
                 }
-                Some(session::Output::Disconnect) => self.outputs.push_back(Output::Disconnect { connection }),
+                Some(session::Output::Disconnect) => {
+                    self.outputs.push_back(Output::Disconnect { connection })
+                }
                 Some(session::Output::Abort) => self.outputs.push_back(Output::Abort { connection }),
                 Some(session::Output::Event(event)) => self.session_event(connection, event),
                 None => break,

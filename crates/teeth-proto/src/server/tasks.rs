@@ -85,7 +85,8 @@ impl Tasks {
 
     /// An agent has said who it is: so it is for the tasks that it already has.
     pub(super) fn identify(&mut self, connection: ConnectionId, agent: &str) {
-        let numbers: Vec<u64> = self.by_connection.get(&connection).into_iter().flat_map(|ids| ids.values().copied()).collect();
+        let numbers: Vec<u64> =
+            self.by_connection.get(&connection).into_iter().flat_map(|ids| ids.values().copied()).collect();
         for number in numbers {
             if let Some(task) = self.remove(number) {
                 self.insert(number, Task { agent: agent.to_owned(), ..task });

@@ -1,12 +1,14 @@
 //! The machine itself.
 
 use super::{
-    Answer, AnswerToken, CallFailure, CallId, CloseReason, CommandError, Config, ConfigError, Event, Incoming,
-    Output, Reply,
+    Answer, AnswerToken, CallFailure, CallId, CloseReason, CommandError, Config, ConfigError, Event,
+    Incoming, Output, Reply,
 };
 use crate::Dialect;
 use crate::command::{ErrorValue, Method};
-use crate::wire::{Json, JsonRef, LineBuffer, Message, MessageId, Object, VERSION, Violation, decode, encode};
+use crate::wire::{
+    Json, JsonRef, LineBuffer, Message, MessageId, Object, VERSION, Violation, decode, encode,
+};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;

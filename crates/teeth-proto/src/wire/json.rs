@@ -66,7 +66,8 @@ impl Json {
             return Err(JsonError::TooDeep);
         }
         // A raw line break is never part of a JSON string.
-        let text = if text.contains('\n') { Cow::Owned(text.replace('\n', " ")) } else { Cow::Borrowed(text) };
+        let text =
+            if text.contains('\n') { Cow::Owned(text.replace('\n', " ")) } else { Cow::Borrowed(text) };
         let raw: &RawValue = serde_json::from_str(&text).map_err(|_| JsonError::Syntax)?;
         Ok(Self(raw.to_owned()))
     }

@@ -9,7 +9,10 @@ pub const VERSION: &str = "\"v1\"";
 
 /// One message, borrowed from its line. `Debug` shows kinds and lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the protocol has no other message, and `encode` takes struct literals")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the protocol has no other message, and `encode` takes struct literals"
+)]
 pub enum Message<'a> {
     /// Asks for something; exactly one response follows.
     Command {

@@ -36,7 +36,7 @@ mod violation;
 pub use encode::encode;
 pub use json::{Json, JsonError, JsonKind, JsonRef, NESTING_LIMIT};
 pub use line::{LINE_LIMIT, LineBuffer, LineTooLong, trim};
-pub use message::{MessageId, Message, VERSION, decode};
+pub use message::{Message, MessageId, VERSION, decode};
 pub use object::Object;
 pub use violation::Violation;
 

@@ -1,8 +1,8 @@
 //! JSON objects: checked once, looked into by name.
 
 use super::{Json, JsonError, JsonKind, JsonRef};
-use serde::ser::{Serialize, Serializer};
 use serde::de::{Deserialize, Deserializer, Error};
+use serde::ser::{Serialize, Serializer};
 use std::fmt;
 
 /// A JSON object, as its text. What `params` are, and under the document's dialect every result.

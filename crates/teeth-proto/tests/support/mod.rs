@@ -12,7 +12,7 @@ use testkit::forward_machine;
 use testkit::hub::{ClientMachine, ClientWork, HubMachine, HubWork};
 use testkit::stream::{StreamMachine, StreamWork};
 
-pub(crate) use testkit::{advance, drain, epoch};
+pub(crate) use testkit::{drain, epoch};
 
 pub(crate) struct TestSession(pub(crate) Session);
 pub(crate) struct TestAgent(pub(crate) Agent);
@@ -120,7 +120,9 @@ impl Short for session::Output {
 impl Short for agent::Output {
     fn short(&self) -> String {
         match self {
-            Self::Connect { connection, attempt } => format!("connect {} attempt {attempt}", connection.number()),
+            Self::Connect { connection, attempt } => {
+                format!("connect {} attempt {attempt}", connection.number())
+            }
             Self::Transmit { bytes, .. } => line(bytes),
             Self::Disconnect { .. } => "disconnect".into(),
             Self::Abort { .. } => "abort".into(),
@@ -156,24 +158,30 @@ impl Transcript {
         outputs.iter().map(|output| self.name_ids(output.short())).collect()
     }
 
+    /// How many ids were seen.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The real id behind `#n`.
     pub(crate) fn id(&self, number: usize) -> &str {
         &self.0[number - 1]
     }
 
     fn name_ids(&mut self, text: String) -> String {
-        let Some(start) = text.find("\"id\": \"").map(|at| at + 7) else { return text };
-        let id = &text[start..start + text[start..].find('"').unwrap()];
-        let is_uuid = id.len() == 36 && id.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
-        if !is_uuid {
-            return text;
+        let is_uuid = |id: &&str| id.len() == 36 && id.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+        let ids =
+            text.match_indices("\"id\": \"").filter_map(|(at, name)| text.get(at + name.len()..)?.get(..36));
+        let mut named = text.clone();
+        for id in ids.filter(is_uuid) {
+            let known = self.0.iter().position(|known| known == id);
+            let number = known.unwrap_or_else(|| {
+                self.0.push(id.to_owned());
+                self.0.len() - 1
+            });
+            named = named.replace(id, &format!("#{}", number + 1));
         }
-        let known = self.0.iter().position(|known| known == id);
-        let number = known.unwrap_or_else(|| {
-            self.0.push(id.to_owned());
-            self.0.len() - 1
-        });
-        text.replace(id, &format!("#{}", number + 1))
+        named
     }
 }
 
