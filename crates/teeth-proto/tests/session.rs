@@ -39,7 +39,7 @@ fn replies_come_in_any_order_and_ids_are_uuids_of_version_4() {
     assert!(ids.iter().all(|id| id.as_bytes()[14] == b'4' && "89ab".contains(&id[19..20])));
     test.bytes(&(error(&ids[1], "\"no\"") + &result(&ids[0], "null")));
     let outputs = test.drain();
-    let answered: Vec<CallId> = outputs.iter().map(|output| call_of(output)).collect();
+    let answered: Vec<CallId> = outputs.iter().map(call_of).collect();
     assert_eq!(answered, [calls[1], calls[0]]);
     assert!(
         matches!(&outputs[0], Output::Event(Event::Replied { reply: Reply::Error(error), .. }) if error.msg() == "no")

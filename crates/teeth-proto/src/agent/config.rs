@@ -81,14 +81,14 @@ impl Config {
             return Err(ConfigError::ReportPeriod);
         }
         self.session.check()?;
-        if self.handshake().text().len() + 200 > self.session.max_line {
+        if self.handshake_params().text().len() + 200 > self.session.max_line {
             return Err(ConfigError::Handshake);
         }
         Ok(())
     }
 
     /// Returns the parameters of the handshake.
-    pub(super) fn handshake(&self) -> Object {
+    pub(super) fn handshake_params(&self) -> Object {
         let handshake = Handshake { id: self.id.clone(), version: self.version.clone() };
         Command::Handshake(handshake).params(self.dialect()).unwrap_or_default()
     }

@@ -359,7 +359,7 @@ impl Agent {
         self.event(Event::Connected { connection });
         let phase = match self.config.handshake {
             true => {
-                let call = session.call(Method::Handshake, &self.config.handshake(), None, self.now);
+                let call = session.call(Method::Handshake, &self.config.handshake_params(), None, self.now);
                 Phase::Handshaking(call.expect("the settings leave room for the first command"))
             }
             false => Phase::Ready,
