@@ -4,10 +4,12 @@
 pub mod ci;
 pub mod conformance;
 pub mod fuzz;
+mod json;
 mod names;
 pub mod process;
 pub mod replay;
 mod tally;
+mod teeth;
 
 pub use tally::{Deviation, Tally};
 

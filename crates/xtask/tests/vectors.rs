@@ -6,7 +6,8 @@ use xtask::{Tally, root};
 
 #[track_caller]
 fn check(suite: Suite, file: &str, passed: usize, deviations: &[(&str, usize)]) {
-    let file: PathBuf = root().join("crates/ithiltir-proto/tests/vectors").join(file);
+    let folder = if suite == Suite::TeethLines { "crates/teeth-proto" } else { "crates/ithiltir-proto" };
+    let file: PathBuf = root().join(folder).join("tests/vectors").join(file);
     let mut tally = Tally::default();
     run(suite, &file, &mut tally).unwrap();
     assert!(tally.failures().is_empty(), "{tally}");
@@ -34,9 +35,50 @@ fn ithiltir_statics() {
 }
 
 #[test]
+fn teeth_lines() {
+    let deviations = [
+        ("line-too-long", 1),
+        ("nan-literal", 2),
+        ("structured-method", 1),
+        ("structured-response-id", 2),
+        ("structured-version", 1),
+        ("top-level-not-object", 6),
+        ("utf8-surrogate", 1),
+    ];
+    check(Suite::TeethLines, "teeth-lines.json", 85, &deviations);
+}
+
+#[test]
+fn a_line_of_teeth_that_was_changed_fails() {
+    let file = root().join("crates/teeth-proto/tests/vectors/teeth-lines.json");
+    let vectors: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    for (name, pointer, value) in [
+        ("params empty object", "/rpc/id", "2"),
+        ("params empty object", "/agent/written/0/result/uptime", "10"),
+        ("id huge integer", "/rpc/id/$int", "123456789012345678901234567891"),
+        ("id lone surrogate escape", "/agent/written/0/id/$utf16/0", "d801"),
+        ("nesting of 100", "/rpc/params/$nesting_depth", "100"),
+        ("response: result object", "/rpc/id", "req-2"),
+        ("response: error object", "/rpc/kind", "result"),
+        ("fatal_error", "/agent/connection", "flush_then_close"),
+        ("top-level array", "/line", "[1"),
+    ] {
+        let mut row =
+            vectors["cases"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap().clone();
+        *row.pointer_mut(pointer).unwrap() = value.into();
+        let changed = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("changed.json");
+        std::fs::write(&changed, serde_json::json!({ "cases": [row] }).to_string()).unwrap();
+        let mut tally = Tally::default();
+        run(Suite::TeethLines, &changed, &mut tally).unwrap();
+        assert_eq!(tally.failures().len(), 1, "{name} {pointer}: {tally}");
+    }
+}
+
+#[test]
 fn a_file_of_another_suite_is_refused() {
     let file = root().join("crates/ithiltir-proto/tests/vectors/ithiltir-urls.json");
-    for suite in [Suite::IthiltirManifests, Suite::IthiltirRounds, Suite::IthiltirStatics] {
+    let others = [Suite::IthiltirManifests, Suite::IthiltirRounds, Suite::IthiltirStatics, Suite::TeethLines];
+    for suite in others {
         assert!(run(suite, &file, &mut Tally::default()).is_err());
     }
 }

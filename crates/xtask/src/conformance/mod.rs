@@ -1,6 +1,7 @@
 //! The vectors of the original programs against the crates: `cargo xtask conformance SUITE FILE…`.
 
 mod case;
+mod lines;
 mod manifests;
 mod rounds;
 mod statics;
@@ -24,6 +25,8 @@ pub enum Suite {
     IthiltirRounds,
     /// Statics: publishable, complete, equality of fingerprints
     IthiltirStatics,
+    /// Lines of teeth: what the message layer and the agent make of them
+    TeethLines,
 }
 
 /// Runs a file and adds what it finds to the tally.
@@ -34,13 +37,18 @@ pub fn run(suite: Suite, file: &Path, tally: &mut Tally) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let document: Value =
         serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))?;
-    let rows = document.as_array().ok_or_else(|| anyhow!("{} is not a list", file.display()))?;
+    let rows = match suite {
+        Suite::TeethLines => &document["cases"],
+        _ => &document,
+    };
+    let rows = rows.as_array().ok_or_else(|| anyhow!("{} is not a list", file.display()))?;
     let wrong_row = || format!("{} is no file of this suite", file.display());
     match suite {
         Suite::IthiltirUrls => rows.iter().try_for_each(|row| urls::row(row, tally)),
         Suite::IthiltirManifests => rows.iter().try_for_each(|row| manifests::row(row, tally)),
         Suite::IthiltirRounds => rows.iter().try_for_each(|row| rounds::row(row, tally)),
         Suite::IthiltirStatics => statics::rows(rows, tally),
+        Suite::TeethLines => rows.iter().try_for_each(|row| lines::row(row, tally)),
     }
     .with_context(wrong_row)
 }

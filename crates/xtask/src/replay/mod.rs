@@ -5,6 +5,7 @@ mod dash;
 mod messages;
 mod node;
 mod scenario;
+mod teeth;
 
 use crate::{Deviation, Tally};
 use anyhow::bail;
@@ -18,6 +19,8 @@ use std::path::Path;
 pub enum Protocol {
     /// Node and Dash
     Ithiltir,
+    /// Agent and server of teeth
+    Teeth,
 }
 
 const REDIRECT_FOLLOWED: Deviation = Deviation {
@@ -30,11 +33,17 @@ const REDIRECT_FOLLOWED: Deviation = Deviation {
 /// # Errors
 /// The file cannot be read or is no recording.
 pub fn run(protocol: Protocol, file: &Path, tally: &mut Tally) -> anyhow::Result<()> {
-    let Protocol::Ithiltir = protocol;
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !name.ends_with(".jsonl") {
         bail!("{} is no recording", file.display());
     }
+    match protocol {
+        Protocol::Ithiltir => ithiltir(&name, file, tally),
+        Protocol::Teeth => teeth::run(name, file, tally),
+    }
+}
+
+fn ithiltir(name: &str, file: &Path, tally: &mut Tally) -> anyhow::Result<()> {
     if name.ends_with(".events.jsonl") {
         tally.skip(
             "events",
@@ -46,7 +55,7 @@ pub fn run(protocol: Protocol, file: &Path, tally: &mut Tally) -> anyhow::Result
     for (place, exchange) in capture.exchanges.iter().enumerate() {
         messages::check(&format!("{name}:{}", place + 1), exchange, tally);
     }
-    roles(&name, &capture, tally);
+    roles(name, &capture, tally);
     Ok(())
 }
 
