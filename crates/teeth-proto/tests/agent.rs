@@ -515,6 +515,18 @@ fn an_attempt_that_takes_too_long_is_given_up() {
 }
 
 #[test]
+fn a_connection_that_the_application_ends_is_followed_by_another_one() {
+    let mut test = Test::ready();
+    test.agent.0.disconnect(test.now);
+    let seen = test.seen();
+    assert_eq!(seen[..2], ["disconnect", "ConnectionEnded { connection: ConnectionId(1), reason: Local }"]);
+    assert!(seen[2].starts_with("Waiting"));
+    test.agent.0.disconnect(test.now);
+    assert_eq!(test.seen(), [""; 0]);
+    test.connect_again();
+}
+
+#[test]
 fn input_for_a_connection_that_is_over_is_ignored() {
     let mut test = Test::ready();
     let old = test.agent.0.connection().unwrap();

@@ -41,7 +41,7 @@ use web_time::Instant;
 /// - commands: [`log`](Self::log), [`send`](Self::send), [`cancel`](Self::cancel), [`respond`](Self::respond),
 ///   [`progress`](Self::progress), [`held`](Self::held), [`complete`](Self::complete), [`fail`](Self::fail),
 ///   [`step_done`](Self::step_done), [`kexec_target`](Self::kexec_target),
-///   [`set_status_fields`](Self::set_status_fields), [`close`](Self::close)
+///   [`set_status_fields`](Self::set_status_fields), [`disconnect`](Self::disconnect), [`close`](Self::close)
 /// - inputs: [`handle_connected`](Self::handle_connected), [`handle_connect_failed`](Self::handle_connect_failed),
 ///   [`handle_bytes`](Self::handle_bytes), [`handle_stalled`](Self::handle_stalled),
 ///   [`handle_disconnect`](Self::handle_disconnect), [`handle_timeout`](Self::handle_timeout)
@@ -92,6 +92,7 @@ pub struct Agent {
     queued_bytes: usize,
     started: Instant,
     now: Instant,
+    closing: bool,
 }
 
 enum Link {
@@ -159,6 +160,7 @@ impl Agent {
             queued_bytes: 0,
             started: now,
             now,
+            closing: false,
         };
         agent.connect();
         Ok(agent)
@@ -320,19 +322,27 @@ impl Agent {
         self.status_fields.retain(|(name, _)| names.insert(name.clone()));
     }
 
+    /// Ends the connection of the moment and waits before the next one, as if it had been lost. What was queued before is
+    /// still written.
+    pub fn disconnect(&mut self, now: Instant) {
+        self.see(now);
+        if let Link::Open { session, .. } = &mut self.link {
+            session.close(self.now);
+        }
+        self.drain();
+    }
+
     /// Ends the connection and the agent. Tasks are forgotten.
     pub fn close(&mut self, now: Instant) {
         self.see(now);
-        match std::mem::replace(&mut self.link, Link::Closed) {
-            Link::Closed => return,
-            Link::Waiting => {}
-            Link::Connecting(connection) => self.outputs.push_back(Output::Disconnect { connection }),
-            Link::Open { connection, mut session, phase } => {
-                session.close(self.now);
-                self.link = Link::Open { connection, session, phase };
-                self.drain();
-            }
+        if self.is_closed() {
+            return;
         }
+        self.closing = true;
+        if let Link::Connecting(connection) = self.link {
+            self.outputs.push_back(Output::Disconnect { connection });
+        }
+        self.disconnect(now);
         self.link = Link::Closed;
         self.timers.clear();
         self.tasks = Tasks::new();
@@ -599,11 +609,10 @@ impl Agent {
     }
 
     fn connection_ended(&mut self, connection: ConnectionId, reason: CloseReason) {
-        let is_local = reason == CloseReason::Local;
         self.reports.clear();
         self.event(Event::ConnectionEnded { connection, reason });
-        if is_local {
-            self.link = Link::Waiting;
+        if self.closing {
+            self.link = Link::Closed;
         } else {
             self.wait();
         }
