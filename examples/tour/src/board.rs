@@ -136,7 +136,7 @@ impl Row {
             let State { done, link, sent, received, latency, .. } = &*state;
             let last = done.last().unwrap_or(&"starting");
             bar.set_message(format!(
-                "{:<10} {link:<10} {sent:>5} sent {received:>5} answered {latency:>9.1?}  {}/{} {last}",
+                "{:<10} {link:<10} {sent:>5} sent {received:>5} received {latency:>9.1?}  {}/{} {last}",
                 self.protocol,
                 done.len(),
                 self.expected.len()
@@ -157,7 +157,7 @@ impl Row {
         self.with(|state| {
             let ok = state.failure.is_none() && self.expected.iter().all(|step| state.done.contains(step));
             let line = format!(
-                "{:<10} {}  {}/{} steps, {} requests sent, {} answered, last answer after {:.1?}{}",
+                "{:<10} {}  {}/{} steps, {} messages sent, {} received, last answer after {:.1?}{}",
                 self.protocol,
                 if ok { "done  " } else { "FAILED" },
                 state.done.len(),
