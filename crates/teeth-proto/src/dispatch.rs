@@ -3,7 +3,8 @@
 use crate::wire::{JsonKind, JsonRef, Violation};
 use std::borrow::Cow;
 
-/// Returns the name of a command's method. Facts §5, with an answer where the original keeps silent.
+/// Returns the name of a command's method. In the order of the original, with an answer
+/// where it keeps silent.
 pub(crate) fn method_name<'a>(version: JsonRef<'_>, method: JsonRef<'a>) -> Result<Cow<'a, str>, Violation> {
     let is_structured = |value: JsonRef<'_>| matches!(value.kind(), JsonKind::Array | JsonKind::Object);
     if is_structured(version) {

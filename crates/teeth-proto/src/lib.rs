@@ -13,7 +13,8 @@
 //!
 //! Start with [`agent::Agent`] or [`server::Server`]; both have a running example, and the README runs one against the
 //! other. [`session::Session`] is one connection of either, useful by itself for other methods than these; [`wire`] and
-//! [`command`] are pure functions. Section marks (§) refer to the protocol page in the repository's `docs`.
+//! [`command`] are pure functions.
+//! What was decided where document and original part stands in `docs/teeth.md` of the repository.
 //!
 //! # Document and original
 //!
@@ -23,6 +24,7 @@
 //! # Features
 //!
 //! `agent` and `server`, both on.
+#![cfg_attr(not(all(feature = "agent", feature = "server")), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(feature = "agent")]
 pub mod agent;

@@ -94,7 +94,7 @@ fn status_tells_uptime_version_and_mode_and_the_fields_that_were_set() {
     );
     let fields = [("disks", "2"), ("uptime", "0"), ("disks", "3")];
     let fields = fields.map(|(name, value)| (name.to_owned(), Json::parse(value).unwrap()));
-    test.agent.0.set_status_fields(fields.to_vec());
+    test.agent.0.set_status_fields(fields.to_vec(), test.now);
     test.bytes(&command("2", "status", "{}"));
     assert!(test.seen()[0].ends_with("\"mode\": \"STANDBY\", \"disks\": 2}}"));
 }
@@ -195,7 +195,7 @@ fn the_end_of_a_task_is_reported_at_once_and_only_once() {
     assert_eq!(test.agent.0.progress(task, 1.0, None, now), Err(CommandError::UnknownTask));
     assert_eq!(test.agent.0.task(task).unwrap().state(), TaskState::Error);
     test.bytes(&result(test.id(4), "{}"));
-    assert_eq!(test.seen(), ["TaskReported { task: TaskNumber(1) }"]);
+    assert_eq!(test.seen(), ["TaskReported { task: TaskNumber(1), task_id: TaskId(\"t\"), answered: true }"]);
     assert!(test.agent.0.task(task).is_none());
     test.lines_until(now + seconds(40));
     assert_eq!(test.reports, []);
@@ -242,7 +242,10 @@ fn the_original_knows_a_used_id_only_among_prepared_images_and_reports_nothing()
     );
     let task = test.task();
     test.agent.0.complete(task, test.now).unwrap();
-    assert_eq!(test.seen(), ["TaskReported { task: TaskNumber(1) }"]);
+    assert_eq!(
+        test.seen(),
+        ["TaskReported { task: TaskNumber(1), task_id: TaskId(\"t-1\"), answered: false }"]
+    );
 }
 
 #[test]
@@ -349,6 +352,72 @@ fn a_failure_too_long_for_a_line_is_reported_cut() {
 }
 
 #[test]
+fn images_too_many_for_a_line_are_told_as_far_as_they_fit_the_first_ones_first() {
+    let mut test = Test::ready_with(|config| config.session.max_sent_line = 40_000);
+    test.bytes(&command(
+        "1",
+        "standbye.cache_images",
+        &format!("{{\"task_id\":\"t\",\"image_ids\":[\"{IMAGE}\"]}}"),
+    ));
+    test.seen();
+    let task = test.task();
+    let images: Vec<ImageId> = (0..2000).map(|n| ImageId::from(&*format!("{n:08}{}", &IMAGE[8..]))).collect();
+    test.agent.0.held(task, images, test.now).unwrap();
+    test.agent.0.complete(task, test.now).unwrap();
+    let seen = test.seen();
+    assert!(seen[0].contains("\"image_ids\": [\"00000000-5598") && seen[0].contains("\"00000030-5598"));
+    assert!(seen[0].len() < 40_000);
+}
+
+#[test]
+fn a_server_that_answers_nothing_does_not_stop_the_reports() {
+    let mut test = Test::ready_with(|config| config.call_timeout = Some(seconds(1)));
+    test.bytes(&command("1", "decom.disk_erase", "{\"task_id\":\"t\"}"));
+    test.seen();
+    let (task, start) = (test.task(), test.now);
+    test.lines_until(start + seconds(4000));
+    test.agent.0.complete(task, test.now).unwrap();
+    assert!(test.seen()[0].contains("\"state\": \"complete\""));
+}
+
+#[test]
+fn closing_tells_a_ready_server_that_running_tasks_have_failed() {
+    let mut test = Test::ready();
+    test.run_image();
+    test.agent.0.close(test.now);
+    let seen = test.seen();
+    assert!(seen[0].contains("\"state\": \"error\", \"msg\": \"service being shutdown\""));
+    assert_eq!(seen[1], "disconnect");
+    assert_eq!(seen.last().unwrap(), "Closed");
+    assert!(seen.iter().all(|text| !text.contains("Kexec") && !text.contains("Reboot")));
+}
+
+#[test]
+fn commands_of_the_application_beyond_the_limit_are_refused_and_others_are_served() {
+    let mut test = Test::ready_with(|config| {
+        config.methods = ["x.y".to_owned()].into();
+        config.session.max_unanswered = 1;
+    });
+    test.bytes(&(command("1", "x.y", "{}") + &command("2", "x.y", "{}") + &command("3", "status", "{}")));
+    let outputs = drain(&mut test.agent);
+    let seen = test.transcript.of(&outputs);
+    assert!(seen[0].starts_with("Command {"));
+    assert!(seen[1].contains("\"id\": \"2\", \"error\": {\"msg\": \"too many commands are unanswered\"}"));
+    assert!(seen[2].starts_with("CommandRefused") && seen[3].contains("uptime"));
+}
+
+#[test]
+fn the_documents_spelling_is_served_under_the_original_and_the_other_way_round() {
+    let mut test = Test::original();
+    test.bytes(&command("1", "standbye.prepare_image", "{\"task_id\":\"t\",\"image_id\":1}"));
+    assert_eq!(test.seen()[0], "> {\"version\": \"v1\", \"id\": \"1\", \"result\": null}");
+    let mut test = Test::ready();
+    let params = format!("{{\"task_id\":\"t\",\"image_id\":\"{IMAGE}\"}}");
+    test.bytes(&command("1", "standby.prepare_image", &params));
+    assert_eq!(test.seen()[0], "> {\"version\": \"v1\", \"id\": \"1\", \"result\": {}}");
+}
+
+#[test]
 fn running_an_image_goes_step_by_step_and_leaves_once_the_server_knows() {
     for (viable, last) in [(true, "Kexec"), (false, "Reboot")] {
         let mut test = Test::ready();
@@ -368,7 +437,13 @@ fn running_an_image_goes_step_by_step_and_leaves_once_the_server_knows() {
         assert_eq!(seen.len(), 1);
         assert!(seen[0].contains("\"state\": \"complete\""), "the server is told before the agent leaves");
         test.bytes(&result(test.id(4), "{}"));
-        assert_eq!(test.seen(), ["TaskReported { task: TaskNumber(1) }".to_owned(), step(last)]);
+        assert_eq!(
+            test.seen(),
+            [
+                "TaskReported { task: TaskNumber(1), task_id: TaskId(\"t\"), answered: true }".to_owned(),
+                step(last)
+            ]
+        );
     }
 }
 
@@ -396,7 +471,7 @@ fn a_step_that_fails_ends_the_run() {
     assert!(test.seen()[0].contains("\"state\": \"error\", \"msg\": \"no space\""));
     assert_eq!(test.agent.0.step_done(task, now), Err(CommandError::UnknownTask));
     test.bytes(&result(test.id(4), "{}"));
-    assert_eq!(test.seen(), ["TaskReported { task: TaskNumber(1) }"]);
+    assert_eq!(test.seen(), ["TaskReported { task: TaskNumber(1), task_id: TaskId(\"t\"), answered: true }"]);
 }
 
 #[test]
@@ -579,10 +654,22 @@ fn settings_that_cannot_be_are_refused() {
     assert_eq!(refused(|config| config.session.ping_period = seconds(0)), ConfigError::PingPeriod);
     assert_eq!(refused(|config| config.session.idle_timeout = seconds(0)), ConfigError::IdleTimeout);
     assert_eq!(refused(|config| config.session.max_line = 0), ConfigError::MaxLine);
-    assert_eq!(refused(|config| config.session.max_line = 100), ConfigError::Handshake);
+    assert_eq!(refused(|config| config.session.max_sent_line = 32_767), ConfigError::MaxSentLine);
+    assert_eq!(refused(|config| config.id = "x".repeat(1025)), ConfigError::Handshake);
+    assert_eq!(refused(|config| config.connect_timeout = seconds(0)), ConfigError::Timeout);
+    assert_eq!(refused(|config| config.call_timeout = Some(seconds(0))), ConfigError::Timeout);
+    assert_eq!(refused(|config| config.session.ping_timeout = Some(seconds(0))), ConfigError::Timeout);
     assert_eq!(refused(|config| config.session.max_calls = 0), ConfigError::MaxCalls);
     assert_eq!(refused(|config| config.backoff.factor = 0.5), ConfigError::Backoff);
     assert_eq!(refused(|config| config.backoff.spread = f64::NAN), ConfigError::Backoff);
+}
+
+#[test]
+fn no_setting_makes_the_waits_vanish() {
+    let mut config = teeth_proto::agent::BackoffConfig::default();
+    (config.factor, config.spread) = (1.0, 0.5);
+    let mut backoff = teeth_proto::agent::Backoff::new(config, 3).unwrap();
+    assert!((0..10_000).all(|_| backoff.next_wait() >= std::time::Duration::from_millis(100)));
 }
 
 #[test]
@@ -604,7 +691,9 @@ fn settings_of_a_config_drive_show_nowhere() {
 }
 
 fn step(name: &str) -> String {
-    format!("Step {{ task: TaskNumber(1), step: {name} {{ image: ImageId(\"{IMAGE}\") }} }}")
+    format!(
+        "Step {{ task: TaskNumber(1), task_id: TaskId(\"t\"), step: {name} {{ image: ImageId(\"{IMAGE}\") }} }}"
+    )
 }
 
 struct Test {

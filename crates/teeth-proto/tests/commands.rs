@@ -193,6 +193,23 @@ fn what_a_dialect_does_not_allow_is_not_sent() {
     let number = TaskId::from_json(Json::parse("7").unwrap().as_ref());
     assert_eq!(task(number.clone(), odd).params(Original), wrong("task_id", "a string"));
     assert_eq!(task(number, Work::DiskErase).params(Document), wrong("task_id", "a string"));
+    let raw = Command::Other { method: Method::RunImage, params: Object::new() };
+    assert_eq!(raw.params(Document), wrong("method", "none of the protocol's own"));
+    let long = TaskId::from(&*"x".repeat(4095));
+    assert_eq!(task(long, Work::DiskErase).params(Document), wrong("task_id", "of at most 4096 bytes"));
+    let mut status = TaskStatus::new("t".into(), TaskState::Running);
+    assert_eq!(
+        Command::TaskStatus(status.clone()).params(Document),
+        wrong("percent", "a number from 0 to 100")
+    );
+    (status.percent, status.eta) = (Some(100.0), Some(-1.0));
+    assert_eq!(
+        Command::TaskStatus(status.clone()).params(Document),
+        wrong("eta", "a finite number of at least 0")
+    );
+    status.state = TaskState::Error;
+    status.eta = None;
+    assert_eq!(Command::TaskStatus(status).params(Document), wrong("msg", "there"));
     let entry = LogEntry::new("x", f64::NAN);
     assert_eq!(Command::Log(entry).params(Document), wrong("time", "a finite number"));
 }

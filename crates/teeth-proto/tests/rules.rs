@@ -212,7 +212,7 @@ proptest! {
             for output in outputs {
                 match output {
                     agent::Output::Event(agent::Event::Command { token, .. }) => tokens.push(token),
-                    agent::Output::Event(agent::Event::TaskReported { task }) => {
+                    agent::Output::Event(agent::Event::TaskReported { task, .. }) => {
                         prop_assert!(ended.insert(task), "a task is over once");
                     }
                     _ => {}
@@ -314,6 +314,7 @@ fn a_token_dropped_on_another_thread_is_noticed() {
 fn session(seed: u64) -> Session {
     let mut config = session::Config::new(seed);
     (config.max_calls, config.max_unanswered, config.max_line) = (MAX_CALLS, MAX_CALLS, 1000);
+    config.max_abandoned = MAX_CALLS;
     Session::new(config, epoch()).unwrap()
 }
 

@@ -331,6 +331,103 @@ fn methods_of_the_application_come_as_events_and_are_answered() {
 }
 
 #[test]
+fn a_dropped_token_is_due_at_once() {
+    let mut test = Test::with(|config| config.methods = ["x.y".to_owned()].into());
+    let other = test.server.0.accept(test.now);
+    test.bytes(&command("1", "x.y", "{}"));
+    drop(test.drain());
+    assert_eq!(test.server.0.poll_timeout(), Some(test.now));
+    test.server.0.handle_timeout(test.now);
+    assert!(test.seen()[0].contains("the command was left unanswered"));
+    // One that is used for another connection is dropped by that.
+    test.bytes(&command("2", "x.y", "{}"));
+    let Some(Output::Event(Event::Command { token, .. })) = test.server.0.poll_output() else {
+        panic!("a command")
+    };
+    assert_eq!(test.server.0.respond(other, token, Answer::Done, test.now), Err(CommandError::NotAnswerable));
+    test.server.0.handle_timeout(test.now);
+    assert!(test.seen()[0].contains("the command was left unanswered"));
+    assert_eq!(test.server.0.poll_timeout(), Some(test.now + seconds(60)));
+}
+
+#[test]
+fn agents_that_do_not_say_who_they_are_have_their_tasks_for_themselves() {
+    let mut test = Test::new();
+    test.designate("t");
+    let first = test.agent;
+    test.agent = test.server.0.accept(test.now);
+    test.update("{\"task_id\":\"t\",\"state\":\"complete\"}");
+    assert_eq!(test.violations, [("t".into(), TaskViolation::NeverDesignated)]);
+    test.designate("t");
+    test.server.0.handle_disconnect(first, test.now);
+    test.server.0.forget_task(first, &"t".into(), test.now);
+    assert_eq!(test.server.0.tasks().count(), 1);
+    assert_eq!(test.task("t").connection, test.agent);
+}
+
+#[test]
+fn tasks_of_original_agents_are_not_followed_unless_that_is_asked_for() {
+    let mut test = Test::original();
+    let prepare = TaskCommand { task_id: "t".into(), work: Work::PrepareImage { image: "i".into() } };
+    for _ in 0..2 {
+        test.server.0.send(test.agent, &Command::Task(prepare.clone()), test.now).unwrap();
+    }
+    assert_eq!(test.server.0.tasks().count(), 0);
+    test.update("{\"task_id\":\"t\",\"state\":\"complete\"}");
+    assert_eq!(test.violations, []);
+    let mut test = Test::with(|config| {
+        config.session.dialect = Dialect::Original;
+        config.follows_tasks = Some(true);
+    });
+    test.server.0.send(test.agent, &Command::Task(prepare), test.now).unwrap();
+    assert_eq!(test.server.0.tasks().count(), 1);
+}
+
+#[test]
+fn a_late_refusal_of_an_old_command_leaves_the_new_task_of_the_same_id() {
+    let mut test = Test::new();
+    test.designate("t");
+    test.seen();
+    test.update("{\"task_id\":\"t\",\"state\":\"complete\"}");
+    test.designate("t");
+    test.seen();
+    test.bytes(&error(test.id(1), "{}"));
+    assert_eq!(test.task("t").state, None);
+}
+
+#[test]
+fn a_task_of_an_earlier_start_is_followed_once_it_is_adopted() {
+    let mut test = Test::new();
+    let task = TaskCommand { task_id: "t".into(), work: Work::DiskErase };
+    test.server.0.adopt_task(test.agent, &task, test.now).unwrap();
+    assert_eq!(test.seen(), [""; 0]);
+    test.update("{\"task_id\":\"t\",\"state\":\"complete\"}");
+    assert_eq!((test.violations.len(), test.task("t").state.clone()), (0, Some(TaskState::Complete)));
+}
+
+#[test]
+fn what_an_agent_tells_is_kept_within_limits() {
+    let mut test = Test::new();
+    test.designate("t");
+    let images = vec!["1"; 1000].join(",");
+    let msg = "é".repeat(5000);
+    test.update(&format!(
+        "{{\"task_id\":\"t\",\"state\":\"error\",\"msg\":\"{msg}\",\"image_ids\":[{images}]}}"
+    ));
+    let task = test.task("t");
+    assert_eq!((task.msg.as_ref().unwrap().len(), task.image_ids.as_ref().unwrap().len()), (4096, 0));
+    let long = "x".repeat(1025);
+    test.bytes(&command("h", "handshake", &format!("{{\"id\":\"{long}\"}}")));
+    assert!(test.seen()[0].contains("\"error\": {\"msg\": \"\\\"id\\\" must be of at most 1024 bytes"));
+    test.bytes(&command(
+        "t",
+        "task_status",
+        &format!("{{\"task_id\":\"t\",\"state\":\"{}\"}}", "x".repeat(65)),
+    ));
+    assert!(test.seen()[0].contains("\\\"state\\\" must be of at most 64 bytes"));
+}
+
+#[test]
 fn a_closed_server_is_silent() {
     let mut test = Test::new();
     test.server.0.accept(test.now);
@@ -414,8 +511,8 @@ impl Test {
     fn update(&mut self, params: &str) {
         self.bytes(&command("t", "task_status", params));
         for output in self.drain() {
-            if let Output::Event(Event::TaskViolation { task_id, violation, .. }) = output {
-                self.violations.push((task_id, violation));
+            if let Output::Event(Event::TaskViolation { status, violation, .. }) = output {
+                self.violations.push((status.task_id, violation));
             }
         }
     }

@@ -113,27 +113,38 @@ fn a_cancelled_call_has_no_event_and_its_late_answer_is_swallowed() {
 }
 
 #[test]
-fn calls_beyond_the_limit_are_refused_and_given_up_ones_count() {
+fn calls_beyond_the_limit_are_refused_until_there_is_an_answer() {
     let mut test = Test::with(|config| config.max_calls = 2);
-    let first = test.call("a");
+    test.call("a");
     test.call("b");
     test.seen();
     let refused = test.session.0.call(Method::from("c"), &Object::new(), None, test.now);
     assert_eq!(refused, Err(CommandError::TooManyCalls));
-    test.session.0.cancel(first, test.now);
-    let refused = test.session.0.call(Method::from("c"), &Object::new(), None, test.now);
-    assert_eq!(refused, Err(CommandError::TooManyCalls));
     assert_eq!(test.seen(), [""; 0]);
-    // Responses are read all the same, and make room.
-    test.bytes(&(result(test.id(1), "{}") + &result(test.id(2), "{}")));
+    test.bytes(&result(test.id(1), "{}"));
     assert_eq!(test.drain().len(), 1);
     test.call("c");
 }
 
 #[test]
+fn a_peer_that_leaves_too_much_unanswered_is_given_up() {
+    let mut test = Test::with(|config| config.max_abandoned = 2);
+    for _ in 0..2 {
+        let call = test.call("a");
+        test.session.0.cancel(call, test.now);
+    }
+    test.seen();
+    assert!(!test.session.0.is_closed());
+    let call = test.call("a");
+    test.seen();
+    test.session.0.cancel(call, test.now);
+    assert_eq!(test.seen(), ["disconnect", "Closed(Unresponsive)"]);
+}
+
+#[test]
 fn a_call_too_long_for_a_line_is_refused() {
-    let mut test = Test::with(|config| config.max_line = 200);
-    let params = object(&format!("{{\"a\":\"{}\"}}", "x".repeat(200)));
+    let mut test = Test::new();
+    let params = object(&format!("{{\"a\":\"{}\"}}", "x".repeat(524_288)));
     let refused = test.session.0.call(Method::from("a"), &params, None, test.now);
     assert_eq!(refused, Err(CommandError::TooLong));
     assert_eq!(test.seen(), [""; 0]);
@@ -259,12 +270,50 @@ fn a_ping_is_echoed_as_it_came_by_the_session_itself() {
 
 #[test]
 fn an_echo_that_would_be_too_long_is_an_error() {
-    let mut test = Test::with(|config| config.max_line = 400);
-    test.bytes(&command("1", "ping", &format!("{{\"a\":\"{}\"}}", "é".repeat(100))));
-    assert_eq!(
-        test.seen()[0],
-        "> {\"version\": \"v1\", \"id\": \"1\", \"error\": {\"msg\": \"the answer would be longer than a line may be\"}}"
-    );
+    let mut test = Test::new();
+    test.bytes(&command("1", "ping", &format!("{{\"a\":\"{}\"}}", "é".repeat(100_000))));
+    let too_long = "> {\"version\": \"v1\", \"id\": \"1\", \"error\": {\"msg\": \"the answer would be longer than a line may be\"}}";
+    assert_eq!(test.seen(), [too_long]);
+    // So with an answer of the application, which is told.
+    test.bytes(&command("1", "a", "{}"));
+    let token = test.token();
+    let answer = Answer::Result(object(&format!("{{\"a\":\"{}\"}}", "x".repeat(524_288))));
+    assert_eq!(test.session.0.respond(token, answer, test.now), Err(CommandError::TooLong));
+    assert_eq!(test.seen(), [too_long]);
+    assert_eq!(test.session.0.unanswered(), 0);
+}
+
+#[test]
+fn an_id_too_long_to_be_answered_ends_the_connection() {
+    for method in ["ping", "a"] {
+        let mut test = Test::with(|config| config.max_unanswered = 0);
+        test.bytes(&command(&"é".repeat(100_000), method, "{}"));
+        assert_eq!(
+            test.seen(),
+            [
+                "> {\"fatal_error\": \"protocol error: malformed message.\"}",
+                "disconnect",
+                "Closed(Peer(IdTooLong))"
+            ]
+        );
+    }
+}
+
+#[test]
+fn commands_with_more_bytes_than_the_limit_are_refused() {
+    let mut test = Test::with(|config| config.max_unanswered_bytes = 100);
+    test.bytes(&command("1", "a", &format!("{{\"a\":\"{}\"}}", "x".repeat(100))));
+    assert!(test.seen()[0].contains("too many commands are unanswered"));
+    test.bytes(&command("1", "a", "{}"));
+    assert_eq!(test.drain().len(), 1);
+}
+
+#[test]
+fn what_was_read_of_a_line_is_dropped_at_the_end() {
+    let mut test = Test::new();
+    test.bytes("{\"id\":");
+    test.session.0.handle_disconnect(test.now);
+    assert_eq!(test.session.0.buffered_bytes(), 0);
 }
 
 #[test]
@@ -321,8 +370,9 @@ fn commands_beyond_the_limit_are_answered_with_an_error_and_responses_are_still_
         outputs[1].short(),
         "> {\"version\": \"v1\", \"id\": \"2\", \"error\": {\"msg\": \"too many commands are unanswered\"}}"
     );
-    assert!(matches!(outputs[2], Output::Event(Event::Replied { .. })));
-    assert_eq!(outputs.len(), 3);
+    assert!(matches!(outputs[2], Output::Event(Event::CommandRefused { .. })));
+    assert!(matches!(outputs[3], Output::Event(Event::Replied { .. })));
+    assert_eq!(outputs.len(), 4);
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn what_the_original_answers_with_silence_is_a_malformed_message() {
         Violation::LineTooLong,
         Violation::StructuredVersion,
         Violation::StructuredMethod,
+        Violation::IdTooLong,
     ] {
         assert_eq!(violation.text(), "protocol error: malformed message.");
     }
@@ -114,6 +115,9 @@ fn what_is_not_strict_json_in_utf_8_is_undecodable() {
         "{\"id\":\"\u{1}\"}",
         "{\"id\":\"\\u12\"}",
         "{\"id\":1}//",
+        "{\"a\tb\":1}",
+        "{\"a\0\":1}",
+        "{\"fatal_error\":1,\"\r\":1}",
         "\u{feff}{}",
         "\0",
         "{\"id\":\u{b}1}",
@@ -247,6 +251,10 @@ fn floats_are_written_in_the_shortest_form_of_the_originals_interpreter() {
 fn a_json_value_keeps_its_text_on_one_line() {
     let value = Json::parse(" {\n\"a\":\r\n 1E2 }\n").unwrap();
     assert_eq!(value.text(), "{ \"a\":\r  1E2 }");
+    let pretty: Object = serde_json::from_str("{\n \"a\": 1\n}").unwrap();
+    assert_eq!(pretty.text(), "{  \"a\": 1 }");
+    assert!(Json::parse("\"a\nb\"").is_err());
+    assert!(Json::parse(&"[".repeat(NESTING_LIMIT + 1).to_owned()).is_err());
     assert!(Json::parse("1 2").is_err() && Json::parse("").is_err() && Json::parse("NaN").is_err());
     assert!(Object::parse("[]").is_err());
 }

@@ -82,7 +82,7 @@ impl Workshop {
                 self.remember(*task, task_id);
                 tokio::spawn(self.clone().work(*task, work.clone()));
             }
-            Event::Step { task, step } => drop(tokio::spawn(self.clone().run(*task, step.clone()))),
+            Event::Step { task, step, .. } => drop(tokio::spawn(self.clone().run(*task, step.clone()))),
             _ => {}
         }
     }

@@ -149,10 +149,12 @@ async fn the_end_of_a_task_arrives_over_the_next_connection_after_the_server_was
     let mut second = server(&address.to_string(), |_, _| {}).await;
     // The new server knows nothing of the task, and says so.
     let told = second.until_event(|event| match event {
-        server::Event::TaskViolation { task_id, violation, .. } => Some((task_id.clone(), *violation)),
+        server::Event::TaskViolation { status, violation, .. } => Some((status.clone(), *violation)),
         _ => None,
     });
-    assert_eq!(told.await, (TaskId::from("t"), TaskViolation::NeverDesignated));
+    let (status, violation) = told.await;
+    assert_eq!((status.task_id, status.state), (TaskId::from("t"), TaskState::Complete));
+    assert_eq!(violation, TaskViolation::NeverDesignated, "the new server knows nothing of the task");
     agent.until_event(|event| matches!(event, agent::Event::TaskReported { .. }).then_some(())).await;
     let tasks = agent.handle.order(|agent, _| agent.tasks().count());
     assert_eq!(tasks.await, Some(0));

@@ -100,7 +100,7 @@ fn start_agent(
     let number = |number: Option<u64>| number.and_then(|number| Json::encode(&number).ok());
     let fields = [("cpus", number(host.cpus)), ("memory", number(host.memory))];
     let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    agent.set_status_fields(fields.collect());
+    agent.set_status_fields(fields.collect(), Clock::now());
     Ok(agent_driver::driver(agent, server.to_string(), Transport::default()))
 }
 
@@ -249,12 +249,14 @@ impl Story<'_> {
         self.done("on the same port, its memory empty; the agent is back");
         // Hence the violation: it never gave anybody this task.
         let told = self.server.until(|event| match event {
-            server::Event::TaskViolation { connection, task_id, violation } => {
-                Some((connection, task_id, violation))
+            server::Event::TaskViolation { connection, status, violation } => {
+                Some((connection, status.task_id, status.state, violation))
             }
             _ => None,
         });
-        if told.await? != (connection, TaskId::from("second"), TaskViolation::NeverDesignated) {
+        let expected =
+            (connection, TaskId::from("second"), TaskState::Complete, TaskViolation::NeverDesignated);
+        if told.await? != expected {
             return Err("the new server was told something else".to_owned());
         }
         while !matches!(self.event().await?, agent::Event::TaskReported { .. }) {}

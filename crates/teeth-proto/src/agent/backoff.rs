@@ -46,7 +46,7 @@ impl Default for BackoffConfig {
 
 /// The waits between attempts to connect: each is the one before times the factor, capped, then spread by a normal
 /// distribution; the spread wait is what the next one grows from. Without a spread 2.7 s, 7.4 s, 20 s, 55 s, 120 s,
-/// 120 s and so on; with it a bit over 120 s may occur. Facts §10.
+/// 120 s and so on; with it a bit over 120 s may occur.
 ///
 /// ```
 /// use teeth_proto::agent::{Backoff, BackoffConfig};
@@ -89,8 +89,9 @@ impl Backoff {
     pub fn next_wait(&mut self) -> Duration {
         let mean = (self.delay * self.config.factor).min(self.config.maximum.as_secs_f64());
         let wait = mean + self.normal() * self.config.spread * mean;
-        // Far outside of the original's spread: no setting makes the waits vanish or explode.
-        self.delay = wait.clamp(mean / 10.0, mean * 10.0);
+        // Far outside of the original's spread: no setting makes the waits vanish.
+        let least = self.config.base.min(self.config.maximum).as_secs_f64() / 10.0;
+        self.delay = wait.max(least.max(0.001));
         Duration::try_from_secs_f64(self.delay).unwrap_or(self.config.maximum)
     }
 

@@ -2,7 +2,7 @@
 
 use super::BackoffConfig;
 use crate::Dialect;
-use crate::command::{Command, Handshake};
+use crate::command::{Command, Handshake, SendError};
 use crate::session::{self, ConfigError};
 use crate::wire::Object;
 use std::collections::BTreeSet;
@@ -18,21 +18,21 @@ pub struct Config {
     pub session: session::Config,
     /// Whether a connection begins with a handshake; otherwise it is ready at once and begins with a ping. It does.
     pub handshake: bool,
-    /// Names the machine in the handshake: a hardware address.
+    /// Names the machine in the handshake: a hardware address, at most 1024 bytes.
     pub id: String,
-    /// The agent's version.
+    /// The agent's version, at most 1024 bytes.
     pub version: String,
     /// What `status` says the agent is there for. `STANDBY`.
     pub mode: String,
     /// Methods of the application, by name; they come as [`Event::Command`](super::Event::Command). Known names have no
     /// effect. None.
     pub methods: BTreeSet<String>,
-    /// How long an attempt to connect may take. 30 s.
+    /// How long an attempt to connect may take, above 0. 30 s.
     pub connect_timeout: Duration,
     /// The waits between attempts.
     pub backoff: BackoffConfig,
-    /// How long the answer to a log entry, a report or a command of the application is waited for. 60 s; the original
-    /// waits as long as the connection lasts.
+    /// How long the answer to a log entry, a report or a command of the application is waited for, above 0. 60 s; the
+    /// original waits as long as the connection lasts.
     pub call_timeout: Option<Duration>,
     /// Time between two reports of a running task, above 0. 10 s.
     pub report_period: Duration,
@@ -80,17 +80,17 @@ impl Config {
         if self.report_period.is_zero() {
             return Err(ConfigError::ReportPeriod);
         }
-        self.session.check()?;
-        if self.handshake_params().text().len() + 200 > self.session.max_line {
-            return Err(ConfigError::Handshake);
+        if self.connect_timeout.is_zero() || self.call_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(ConfigError::Timeout);
         }
-        Ok(())
+        self.session.check()?;
+        self.handshake_params().map(drop).map_err(|_| ConfigError::Handshake)
     }
 
     /// Returns the parameters of the handshake.
-    pub(super) fn handshake_params(&self) -> Object {
+    pub(super) fn handshake_params(&self) -> Result<Object, SendError> {
         let handshake = Handshake { id: self.id.clone(), version: self.version.clone() };
-        Command::Handshake(handshake).params(self.dialect()).unwrap_or_default()
+        Command::Handshake(handshake).params(self.dialect())
     }
 
     pub(super) fn dialect(&self) -> Dialect {

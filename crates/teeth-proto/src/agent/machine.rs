@@ -9,7 +9,7 @@ use crate::command::{
 use crate::dispatch::method_name;
 use crate::session::{
     self, Answer, AnswerToken, CallFailure, CloseReason, CommandError, ConfigError, Incoming, Reply, Session,
-    next_tick,
+    TOO_MANY, next_tick,
 };
 use crate::timer::Timers;
 use crate::wire::{Json, Object, Violation};
@@ -56,7 +56,7 @@ use web_time::Instant;
 /// The server is played by hand.
 /// ```
 /// use teeth_proto::agent::{Agent, Config, Event, Output};
-/// use web_time::Instant;
+/// use teeth_proto::Instant;
 ///
 /// let now = Instant::now();
 /// let mut agent = Agent::new(Config::new("00:16:3e:00:00:01", "1.0", 7), now)?;
@@ -293,8 +293,8 @@ impl Agent {
         let running = self.tasks.running(task).ok_or(CommandError::UnknownTask)?;
         let run = running.run.as_mut().ok_or(CommandError::WrongStep)?;
         running.percent = run.advance().ok_or(CommandError::WrongStep)?.max(running.percent);
-        let step = run.step();
-        self.event(Event::Step { task, step });
+        let (step, task_id) = (run.step(), running.id().clone());
+        self.event(Event::Step { task, task_id, step });
         Ok(())
     }
 
@@ -314,8 +314,9 @@ impl Agent {
         Ok(())
     }
 
-    /// Sets the further fields that `status` reports beside uptime, version and mode.
-    pub fn set_status_fields(&mut self, fields: Vec<(String, Json)>) {
+    /// Sets the further fields that `status` reports beside uptime, version and mode. Of equal names the first counts.
+    pub fn set_status_fields(&mut self, fields: Vec<(String, Json)>, now: Instant) {
+        self.see(now);
         self.status_fields = fields;
         self.status_fields.retain(|(name, _)| !matches!(name.as_str(), "uptime" | "version" | "mode"));
         let mut names = BTreeSet::new();
@@ -332,21 +333,23 @@ impl Agent {
         self.drain();
     }
 
-    /// Ends the connection and the agent. Tasks are forgotten.
+    /// Ends the connection and the agent. If the agent is ready, the server is told before that every running task has
+    /// failed; then tasks are forgotten.
     pub fn close(&mut self, now: Instant) {
         self.see(now);
         if self.is_closed() {
             return;
         }
+        self.fail_all("service being shutdown");
         self.closing = true;
+        self.tasks = Tasks::new();
+        self.owed.clear();
         if let Link::Connecting(connection) = self.link {
             self.outputs.push_back(Output::Disconnect { connection });
         }
         self.disconnect(now);
         self.link = Link::Closed;
         self.timers.clear();
-        self.tasks = Tasks::new();
-        self.owed.clear();
         self.event(Event::Closed);
     }
 
@@ -365,11 +368,14 @@ impl Agent {
         let mut config = self.config.session.clone();
         config.seed = self.random.u64(..);
         config.serves_ping &= config.dialect == Dialect::Document;
+        // Only what waits for the application counts, which is known after the dispatch.
+        (config.max_unanswered, config.max_unanswered_bytes) = (usize::MAX, usize::MAX);
         let mut session = Session::new(config, self.now).expect("the settings were checked");
         self.event(Event::Connected { connection });
         let phase = match self.config.handshake {
             true => {
-                let call = session.call(Method::Handshake, &self.config.handshake_params(), None, self.now);
+                let params = self.config.handshake_params().expect("the settings were checked");
+                let call = session.call(Method::Handshake, &params, None, self.now);
                 Phase::Handshaking(call.expect("the settings leave room for the first command"))
             }
             false => Phase::Ready,
@@ -437,7 +443,7 @@ impl Agent {
                     }
                 }
                 Timer::Wait => self.connect(),
-                Timer::Leave(task) => self.over(task),
+                Timer::Leave(task) => self.over(task, false),
                 Timer::Report(task) => {
                     self.timers.set(timer, next_tick(at, self.config.report_period, now));
                     if self.state() == State::Ready {
@@ -604,6 +610,7 @@ impl Agent {
                 _ => self.event(Event::Lost { call: CallId { connection, call }, method, reason }),
             },
             session::Event::AnswerDropped { method } => self.event(Event::AnswerDropped { method }),
+            session::Event::CommandRefused { .. } => {} // the limits are our own
             session::Event::Closed(reason) => self.connection_ended(connection, reason),
         }
     }
@@ -654,7 +661,7 @@ impl Agent {
     // Commands of the server
 
     fn command(&mut self, command: Incoming) {
-        let Incoming { token, version, method, params } = command;
+        let Incoming { token, version, method, params, .. } = command;
         let name = match method_name(version.as_ref(), method.as_ref()) {
             Ok(name) => name,
             Err(violation) => return self.reject(violation),
@@ -674,6 +681,9 @@ impl Agent {
                 self.event(Event::StatusAsked);
             }
             Ok(Command::Task(command)) => self.begin(&name, token, command),
+            Ok(Command::Other { .. }) if self.is_crowded() => {
+                self.refuse(&name, token, ErrorValue::new(TOO_MANY));
+            }
             Ok(Command::Other { method, params }) => self.event(Event::Command { token, method, params }),
             Ok(_) => self.reject(Violation::UnknownMethod),
             Err(error) => self.refuse(&name, token, ErrorValue::new(&error.to_string())),
@@ -687,15 +697,23 @@ impl Agent {
             Err(error) => return self.refuse(name, token, error),
         };
         self.answer(token, Answer::Done);
+        let task_id = command.task_id.clone();
         self.event(Event::TaskBegun { task, command });
         if let Some(step) = self.tasks.get(task).and_then(|task| task.run.as_ref()).map(|run| run.step()) {
-            self.event(Event::Step { task, step });
+            self.event(Event::Step { task, task_id, step });
         }
         if self.config.reports() {
             self.timers.set(Timer::Report(task), now.checked_add(self.config.report_period));
             self.owed.insert(task);
             self.send_owed();
         }
+    }
+
+    /// Whether more commands wait for the application than may, the present one among them.
+    fn is_crowded(&self) -> bool {
+        let limits = &self.config.session;
+        matches!(&self.link, Link::Open { session, .. } if session.unanswered() > limits.max_unanswered
+            || session.unanswered_bytes() > limits.max_unanswered_bytes)
     }
 
     fn refuse(&mut self, name: &str, token: AnswerToken, error: ErrorValue) {
@@ -716,7 +734,7 @@ impl Agent {
     fn answer(&mut self, token: AnswerToken, answer: Answer) {
         let now = self.now;
         if let Link::Open { session, .. } = &mut self.link {
-            // Refused for an id so long that no answer fits into a line: then the dropped token is answered.
+            // One that is too long becomes an error, or with a long id the end.
             let _ = session.respond(token, answer, now);
         }
         self.drain();
@@ -740,46 +758,55 @@ impl Agent {
             self.owed.insert(task);
             self.send_owed();
         } else {
-            self.over(task);
+            self.over(task, false);
+        }
+    }
+
+    fn fail_all(&mut self, msg: &str) {
+        let is_told = self.config.reports() && self.state() == State::Ready;
+        let running = self.tasks.iter().filter(|(_, task)| is_told && task.end.is_none());
+        let running: Vec<TaskNumber> = running.map(|(task, _)| task).collect();
+        for task in running {
+            self.end(task, End::Failed(msg.to_owned()));
         }
     }
 
     /// Sends what is owed, as far as the session takes it.
     fn send_owed(&mut self) {
-        while self.state() == State::Ready {
-            let Some(&task) = self.owed.first() else { break };
-            if self.report(task) == Err(CommandError::TooManyCalls) {
-                break;
-            }
+        while let Link::Open { session, phase: Phase::Ready, .. } = &self.link {
+            // Asked first: what is owed may be long, and this comes after every read.
+            let Some(&task) = self.owed.first().filter(|_| session.can_call()) else { break };
             self.owed.remove(&task);
+            self.report(task);
         }
     }
 
-    fn report(&mut self, number: TaskNumber) -> Result<(), CommandError> {
-        let Some(task) = self.tasks.get(number) else { return Ok(()) };
-        let (status, is_end) = (task.status(), task.end.is_some());
+    fn report(&mut self, number: TaskNumber) {
         let (timeout, dialect, now) = (self.config.call_timeout, self.config.dialect(), self.now);
-        let Link::Open { session, .. } = &mut self.link else { return Err(CommandError::NotConnected) };
+        let Some(task) = self.tasks.get(number) else { return };
+        let (status, is_end) = (task.status(), task.end.is_some());
+        let Link::Open { session, .. } = &mut self.link else { return };
+        let most = session.config().max_sent_line;
         let mut send = |status| {
             let params = Command::TaskStatus(status).params(dialect)?;
             session.call(Method::TaskStatus, &params, timeout, now)
         };
         let call = match send(status.clone()) {
-            Err(CommandError::TooLong) => send(shortened(status)),
+            Err(CommandError::TooLong) => send(shortened(status, most)),
             outcome => outcome,
-        }?;
-        self.reports.insert(call, (number, is_end));
+        };
+        self.reports.insert(call.expect("what is short fits into a line"), (number, is_end));
         self.drain();
-        Ok(())
     }
 
     fn report_answered(&mut self, call: session::CallId, reply: Reply) {
         let Some((task, is_end)) = self.reports.remove(&call) else { return };
-        if let Reply::Error(error) = reply {
-            self.event(Event::ReportRefused { task, error });
+        if let (Reply::Error(error), Some(refused)) = (reply, self.tasks.get(task)) {
+            let task_id = refused.id().clone();
+            self.event(Event::ReportRefused { task, task_id, error });
         }
         if is_end {
-            self.over(task);
+            self.over(task, true);
         }
     }
 
@@ -788,20 +815,21 @@ impl Agent {
         // The connection of one that timed out is alive: the server has had it.
         let is_repeated = reason == CallFailure::ConnectionEnded && self.config.repeat_unanswered_end;
         if is_end && !is_repeated {
-            self.over(task);
+            self.over(task, false);
         }
     }
 
     /// Forgets a task whose end the server knows or is not told.
-    fn over(&mut self, number: TaskNumber) {
+    fn over(&mut self, number: TaskNumber, answered: bool) {
         self.owed.remove(&number);
         self.timers.set(Timer::Leave(number), None);
         let ended = self.config.max_ended_tasks;
         let Some(task) = self.tasks.take(number, self.config.dialect(), ended) else { return };
-        self.event(Event::TaskReported { task: number });
+        let task_id = task.id().clone();
+        self.event(Event::TaskReported { task: number, task_id: task_id.clone(), answered });
         let leaves = matches!(task.end, Some(End::Complete));
         if let Some(run) = task.run.filter(|_| leaves) {
-            self.event(Event::Step { task: number, step: run.step() });
+            self.event(Event::Step { task: number, task_id, step: run.step() });
         }
     }
 
@@ -810,14 +838,26 @@ impl Agent {
     }
 }
 
-/// What is left of a status that does not fit into a line.
-fn shortened(mut status: TaskStatus) -> TaskStatus {
-    status.image_ids = None;
+/// What is left of a status that does not fit into a line: of its text the beginning, of its images the first ones.
+fn shortened(mut status: TaskStatus, most: usize) -> TaskStatus {
     status.msg = status.msg.map(|msg| msg.chars().take(SHORT_MESSAGE).collect());
+    let mut room = most.saturating_sub(ROOM_FOR_THE_REST);
+    if let Some(images) = &mut status.image_ids {
+        let fits = |image: &ImageId| {
+            let length = 6 * image.json().text().len() + 2; // an escape for each byte, a comma and a space
+            let fits = length <= room;
+            room = room.saturating_sub(length);
+            fits
+        };
+        let count = images.iter().map(fits).take_while(|fits| *fits).count();
+        images.truncate(count);
+    }
     status
 }
 
 const SHORT_MESSAGE: usize = 1000;
+/// A task id of 4096 bytes and a text of 1000 characters, all escaped, and the names around them.
+const ROOM_FOR_THE_REST: usize = 32_000;
 
 impl fmt::Debug for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

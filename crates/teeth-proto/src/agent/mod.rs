@@ -1,4 +1,4 @@
-//! The agent: connects to a server, serves its commands, carries out tasks and reports them. Facts §8–§11.
+//! The agent: connects to a server, serves its commands, carries out tasks and reports them.
 
 mod backoff;
 mod config;

@@ -1,6 +1,6 @@
 //! What an agent asks of its driver, and the news it has.
 
-use crate::command::{ConfigDrive, ErrorValue, ImageId, Method, TaskCommand};
+use crate::command::{ConfigDrive, ErrorValue, ImageId, Method, TaskCommand, TaskId};
 use crate::session::{AnswerToken, CallFailure, CloseReason, Reply};
 use crate::wire::{Json, Object};
 use crate::{CallId, ConnectionId};
@@ -107,6 +107,8 @@ pub enum Event {
     Step {
         /// The task.
         task: TaskNumber,
+        /// The server's name for it.
+        task_id: TaskId,
         /// What is to be done.
         step: RunStep,
     },
@@ -115,11 +117,17 @@ pub enum Event {
     TaskReported {
         /// The task.
         task: TaskNumber,
+        /// The server's name for it.
+        task_id: TaskId,
+        /// Whether the server has answered, with a result or an error.
+        answered: bool,
     },
     /// The server has answered a report with an error.
     ReportRefused {
         /// The task.
         task: TaskNumber,
+        /// The server's name for it.
+        task_id: TaskId,
         /// What the server said.
         error: ErrorValue,
     },

@@ -6,11 +6,12 @@ use crate::command::{
     ConfigDrive, ErrorValue, ImageId, TaskCommand, TaskId, TaskKind, TaskState, TaskStatus, Work,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::time::Duration;
 use web_time::Instant;
 
 /// A task that is not over. Its states: *running*, then *failed* or *complete* until the server has learned of it.
-#[derive(Debug)]
+/// `Debug` hides what went wrong, which may hold anything.
 pub struct Task {
     id: TaskId,
     kind: TaskKind,
@@ -23,7 +24,6 @@ pub struct Task {
 }
 
 /// How a task has ended.
-#[derive(Debug)]
 pub(super) enum End {
     Complete,
     Failed(String),
@@ -130,6 +130,19 @@ impl Run {
             self.stage = Stage::Leaving { kexec };
         }
         was_asked
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .field("state", &self.state())
+            .field("percent", &self.percent)
+            .field("eta", &self.eta)
+            .field("run", &self.run)
+            .finish_non_exhaustive()
     }
 }
 

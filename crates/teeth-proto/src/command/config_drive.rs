@@ -16,7 +16,8 @@ use std::fmt;
 /// | `user_data` | `openstack/latest/user_data` | a string, written as it is; other JSON as its text |
 /// | `files` | each name is a path on the drive | a string each; other JSON as its text |
 ///
-/// Without `metadata` the members that are not in this table are the metadata.
+/// Without `metadata` the members that are not in this table are the metadata. Two members that make the same file are in
+/// each other's way, but for the two names of the metadata, of which the last counts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigDrive(Object);
 

@@ -2,9 +2,10 @@
 
 use super::{ParamsError, SendError};
 use crate::wire::{Json, JsonRef, Object, members, object_of};
+use std::fmt;
 
-/// A structured log message, from agent to server.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A structured log message, from agent to server. `Debug` shows lengths, names and no contents.
+#[derive(Clone, Default, PartialEq)]
 pub struct LogEntry {
     /// The text.
     pub message: String,
@@ -44,5 +45,15 @@ impl LogEntry {
         let own = [("message".to_owned(), message.as_ref()), ("time".to_owned(), time.as_ref())];
         let fields = self.fields.iter().filter(|(name, _)| name != "message" && name != "time");
         Ok(object_of(own.into_iter().chain(fields.map(|(name, value)| (name.clone(), value.as_ref())))))
+    }
+}
+
+impl fmt::Debug for LogEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogEntry")
+            .field("message_bytes", &self.message.len())
+            .field("time", &self.time)
+            .field("fields", &self.fields)
+            .finish()
     }
 }

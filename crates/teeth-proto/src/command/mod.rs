@@ -26,7 +26,7 @@
 //! | config drive settings of `run_image` | `config_drive` | `config_drive_settings`, `configdrive`, `configDrive` |
 //!
 //! Parameters that are not named here are ignored. Source: teeth-agent document, "Commands"; teeth-agent b3ee1d8 as
-//! observed (facts §8).
+//! observed.
 #![expect(
     clippy::exhaustive_structs,
     reason = "message types are written as struct literals; a new member is a minor version"
@@ -71,7 +71,7 @@ pub enum Command {
     Task(TaskCommand),
     /// A method that the application defines.
     Other {
-        /// Its name.
+        /// Its name, none of the protocol's own.
         method: Method,
         /// Its parameters.
         params: Object,
@@ -121,8 +121,9 @@ impl Command {
     /// [`SendError`] for parameters that the dialect does not allow.
     pub fn params(&self, dialect: Dialect) -> Result<Object, SendError> {
         match self {
-            Self::Handshake(handshake) => Ok(handshake.params()),
-            Self::Ping(params) | Self::Other { params, .. } => Ok(params.clone()),
+            Self::Handshake(handshake) => handshake.params(),
+            Self::Ping(params) | Self::Other { method: Method::Other(_), params } => Ok(params.clone()),
+            Self::Other { .. } => Err(SendError::wrong("method", "none of the protocol's own")),
             Self::Log(entry) => entry.params(),
             Self::Status => Ok(Object::new()),
             Self::TaskStatus(status) => status.params(),

@@ -1,6 +1,6 @@
 //! Who the agent is and how it is.
 
-use super::ParamsError;
+use super::{ParamsError, SendError};
 use crate::wire::{Json, JsonKind, JsonRef, Object, members, object_of, slots};
 
 /// Parameters of `handshake`.
@@ -20,16 +20,28 @@ slots! {
 }
 
 impl Handshake {
-    /// Reads a handshake; what is missing is empty, what is no string is taken as its JSON text.
+    /// Reads a handshake; what is missing is empty, what is no string is taken as its JSON text. A server keeps both,
+    /// so that they are short.
     pub(super) fn decode(params: JsonRef<'_>) -> Result<Self, ParamsError> {
         let slots: HandshakeSlots<'_> =
             params.decode().map_err(|_| ParamsError::wrong("params", "an object"))?;
-        Ok(Self { id: text(slots.id), version: text(slots.version) })
+        let handshake = Self { id: text(slots.id), version: text(slots.version) };
+        if handshake.is_too_long() {
+            return Err(ParamsError::wrong("id", SHORT));
+        }
+        Ok(handshake)
     }
 
-    pub(super) fn params(&self) -> Object {
+    pub(super) fn params(&self) -> Result<Object, SendError> {
+        if self.is_too_long() {
+            return Err(SendError::wrong("id", SHORT));
+        }
         let (version, id) = (Json::from(self.version.as_str()), Json::from(self.id.as_str()));
-        object_of([("version".to_owned(), version.as_ref()), ("id".to_owned(), id.as_ref())])
+        Ok(object_of([("version".to_owned(), version.as_ref()), ("id".to_owned(), id.as_ref())]))
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.id.len().max(self.version.len()) > TEXT_LIMIT
     }
 }
 
@@ -79,6 +91,9 @@ impl Status {
         object_of(own.chain(self.fields.iter().map(|(name, value)| (name.clone(), value.as_ref()))))
     }
 }
+
+const TEXT_LIMIT: usize = 1024;
+const SHORT: &str = "of at most 1024 bytes, and \"version\" too";
 
 fn text(value: Option<JsonRef<'_>>) -> String {
     value.map(|value| value.as_str().unwrap_or(value.text().into()).into_owned()).unwrap_or_default()

@@ -150,6 +150,9 @@ impl TaskCommand {
         if self.task_id.as_str().is_none() {
             return Err(SendError::wrong("task_id", "a string"));
         }
+        if self.task_id.json().text().len() > TASK_ID_LIMIT {
+            return Err(SendError::wrong("task_id", "of at most 4096 bytes"));
+        }
         let images = match &self.work {
             Work::CacheImages { images } => images.as_slice(),
             Work::PrepareImage { image } | Work::RunImage { image, .. } => std::slice::from_ref(image),

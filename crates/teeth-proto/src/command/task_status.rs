@@ -2,13 +2,14 @@
 
 use super::{ImageId, ParamsError, SendError, TaskId};
 use crate::wire::{Json, JsonRef, Object, object_of, slots};
+use std::fmt;
 
-/// Parameters of `task_status`.
+/// Parameters of `task_status`. `Debug` shows of the text its length.
 ///
 /// `running` carries `eta` and `percent`, `error` carries `msg`; once `error` or `complete` was sent, nothing follows
 /// for that task. What a peer left out is `None`: a server reports that as a violation and follows the task all the
 /// same.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct TaskStatus {
     /// The task, as the server named it.
     pub task_id: TaskId,
@@ -62,6 +63,9 @@ impl TaskStatus {
         let task_id = slots.task_id.ok_or_else(|| ParamsError::missing("task_id", "task_status"))?;
         let state = slots.state.ok_or_else(|| ParamsError::missing("state", "task_status"))?;
         let state = state.as_str().ok_or(ParamsError::wrong("state", "a string"))?;
+        if state.len() > STATE_LIMIT {
+            return Err(ParamsError::wrong("state", "of at most 64 bytes"));
+        }
         Ok(Self {
             task_id: TaskId::from_json(task_id),
             state: TaskState::from(&*state),
@@ -73,10 +77,11 @@ impl TaskStatus {
     }
 
     pub(super) fn params(&self) -> Result<Object, SendError> {
+        self.check()?;
         let task_id = self.task_id.json();
         let state = Json::from(self.state.name());
-        let percent = self.percent.map(|percent| finite("percent", percent)).transpose()?;
-        let eta = self.eta.map(|eta| finite("eta", eta)).transpose()?;
+        let number = |number: Option<f64>| number.and_then(|number| Json::encode(&number).ok());
+        let (percent, eta) = (number(self.percent), number(self.eta));
         let msg = self.msg.as_deref().map(Json::from);
         let images = self.image_ids.as_ref().and_then(|images| Json::encode(images).ok());
         let own = [("percent", &percent), ("eta", &eta), ("msg", &msg), ("image_ids", &images)];
@@ -84,6 +89,36 @@ impl TaskStatus {
             own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.as_ref())));
         let first = [("task_id".to_owned(), task_id.as_ref()), ("state".to_owned(), state.as_ref())];
         Ok(object_of(first.into_iter().chain(own)))
+    }
+
+    fn check(&self) -> Result<(), SendError> {
+        if self.state.name().len() > STATE_LIMIT {
+            return Err(SendError::wrong("state", "of at most 64 bytes"));
+        }
+        let is_running = self.state == TaskState::Running;
+        if self.percent.map_or(is_running, |percent| !(0.0..=100.0).contains(&percent)) {
+            return Err(SendError::wrong("percent", "a number from 0 to 100"));
+        }
+        if self.eta.map_or(is_running, |eta| !(eta >= 0.0 && eta.is_finite())) {
+            return Err(SendError::wrong("eta", "a finite number of at least 0"));
+        }
+        if self.state == TaskState::Error && self.msg.is_none() {
+            return Err(SendError::wrong("msg", "there"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for TaskStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskStatus")
+            .field("task_id", &self.task_id)
+            .field("state", &self.state)
+            .field("percent", &self.percent)
+            .field("eta", &self.eta)
+            .field("msg_bytes", &self.msg.as_ref().map(String::len))
+            .field("image_ids", &self.image_ids.as_ref().map(Vec::len))
+            .finish()
     }
 }
 
@@ -117,10 +152,7 @@ impl From<&str> for TaskState {
     }
 }
 
-fn finite(parameter: &'static str, number: f64) -> Result<Json, SendError> {
-    let error = SendError::wrong(parameter, "a finite number");
-    if number.is_finite() { Json::encode(&number).map_err(|_| error) } else { Err(error) }
-}
+const STATE_LIMIT: usize = 64;
 
 /// Reads an array of images; `None` if it is no array.
 pub(super) fn image_ids(value: JsonRef<'_>) -> Option<Vec<ImageId>> {

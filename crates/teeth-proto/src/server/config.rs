@@ -1,6 +1,7 @@
 //! Settings of the server.
 
-use crate::session;
+use crate::Dialect;
+use crate::session::{self, ConfigError};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -18,7 +19,9 @@ pub struct Config {
     /// Whether agents are pinged, every [`ping_period`](session::Config::ping_period). They are not: their own pings keep
     /// connections up, and one of the original's dialect ends the connection.
     pub pings: bool,
-    /// How long an agent's answer is waited for. 60 s; the original waits as long as the connection lasts.
+    /// Whether tasks are followed. `None` goes by the dialect: the document's are, the original's agents tell nothing.
+    pub follows_tasks: Option<bool>,
+    /// How long an agent's answer is waited for, above 0. 60 s; the original waits as long as the connection lasts.
     pub call_timeout: Option<Duration>,
     /// How many connections there may be. Further ones are closed at once. 65 536.
     pub max_connections: usize,
@@ -37,10 +40,22 @@ impl Config {
             session: session::Config::new(seed),
             methods: BTreeSet::new(),
             pings: false,
+            follows_tasks: None,
             call_timeout: Some(Duration::from_secs(60)),
             max_connections: 65_536,
             max_tasks: 65_536,
             max_ended_tasks: 65_536,
         }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.call_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(ConfigError::Timeout);
+        }
+        self.session.check()
+    }
+
+    pub(super) fn follows_tasks(&self) -> bool {
+        self.follows_tasks.unwrap_or(self.session.dialect == Dialect::Document)
     }
 }

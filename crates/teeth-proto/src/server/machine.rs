@@ -1,15 +1,20 @@
 //! The machine itself: its inputs and timers, and what each of them means. `tasks` holds state and no policy of its own.
 
-use super::tasks::Tasks;
+use super::tasks::{Designation, Tasks};
 use super::{Config, Event, Output, Reply, Task};
-use crate::command::{Command, ErrorValue, Handshake, Method, SendError, Status, TaskId, TaskStatus};
+use crate::command::{
+    Command, ErrorValue, Handshake, Method, SendError, Status, TaskCommand, TaskId, TaskStatus,
+};
 use crate::dispatch::method_name;
-use crate::session::{self, Answer, AnswerToken, CloseReason, CommandError, ConfigError, Incoming, Session};
+use crate::session::{
+    self, Answer, AnswerToken, CloseReason, CommandError, ConfigError, Incoming, Session, TOO_MANY,
+};
 use crate::timer::Timers;
 use crate::wire::{Object, Violation};
 use crate::{CallId, ConnectionId, Dialect};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 use web_time::Instant;
 
 /// The server's state machine: a hub of agents.
@@ -19,7 +24,8 @@ use web_time::Instant;
 /// [`Event::ConnectionEnded`]. A handshake is answered whenever it comes, and not insisted on, as the original does.
 ///
 /// Tasks belong to agents: an update may come over a later connection of the agent that the task was designated to. An
-/// agent is told apart by the id of its handshake; without one, all that gave none count as one.
+/// agent is told apart by the id of its handshake; one that gave none has its tasks over its connection only. Tasks of
+/// agents that are gone stay until they end, or until [`forget_task`](Self::forget_task).
 ///
 /// | of each task | meaning |
 /// | --- | --- |
@@ -47,7 +53,7 @@ use web_time::Instant;
 /// ```
 /// use teeth_proto::command::Command;
 /// use teeth_proto::server::{Config, Event, Output, Server};
-/// use web_time::Instant;
+/// use teeth_proto::Instant;
 ///
 /// let now = Instant::now();
 /// let mut server = Server::new(Config::new(7), now)?;
@@ -69,6 +75,9 @@ pub struct Server {
     next_connection: u64,
     tasks: Tasks,
     timers: Timers<ConnectionId>,
+    /// Connections with commands that wait for the application, whose tokens may be dropped.
+    waiting: BTreeSet<ConnectionId>,
+    nobody: Arc<str>,
     outputs: VecDeque<Output>,
     now: Instant,
     closed: bool,
@@ -77,17 +86,12 @@ pub struct Server {
 struct Peer {
     session: Session,
     handshake: Option<Handshake>,
+    /// Who the agent says it is; empty without a handshake.
+    agent: Arc<str>,
     /// Bytes among the outputs.
     queued_bytes: usize,
     /// Task commands that are unanswered.
-    designations: BTreeMap<session::CallId, TaskId>,
-}
-
-impl Peer {
-    /// Who the agent says it is; empty without a handshake.
-    fn agent(&self) -> &str {
-        self.handshake.as_ref().map_or("", |handshake| &handshake.id)
-    }
+    designations: BTreeMap<session::CallId, Designation>,
 }
 
 impl Server {
@@ -96,7 +100,7 @@ impl Server {
     /// # Errors
     /// [`ConfigError`] if a setting cannot be.
     pub fn new(config: Config, now: Instant) -> Result<Self, ConfigError> {
-        config.session.check()?;
+        config.check()?;
         Ok(Self {
             random: fastrand::Rng::with_seed(config.session.seed),
             config,
@@ -104,6 +108,8 @@ impl Server {
             next_connection: 1,
             tasks: Tasks::default(),
             timers: Timers::new(),
+            waiting: BTreeSet::new(),
+            nobody: "".into(),
             outputs: VecDeque::new(),
             now,
             closed: false,
@@ -128,11 +134,14 @@ impl Server {
         }
         let mut config = self.config.session.clone();
         config.seed = self.random.u64(..);
+        // Only what waits for the application counts, which is known after the dispatch.
+        (config.max_unanswered, config.max_unanswered_bytes) = (usize::MAX, usize::MAX);
         let mut session = Session::new(config, self.now).expect("the settings were checked");
         if self.config.pings && self.config.session.dialect == Dialect::Document {
             session.start_pings(self.now);
         }
-        let peer = Peer { session, handshake: None, queued_bytes: 0, designations: BTreeMap::new() };
+        let agent = Arc::clone(&self.nobody);
+        let peer = Peer { session, handshake: None, agent, queued_bytes: 0, designations: BTreeMap::new() };
         self.peers.insert(connection, peer);
         self.drain(connection);
         connection
@@ -153,30 +162,24 @@ impl Server {
     ) -> Result<CallId, CommandError> {
         self.see(now);
         let (dialect, timeout, now) = (self.config.session.dialect, self.config.call_timeout, self.now);
-        let peer = self.peers.get_mut(&connection).ok_or(CommandError::NotConnected)?;
-        let agent = peer.agent();
+        if !self.peers.contains_key(&connection) {
+            return Err(CommandError::NotConnected);
+        }
         let method = command.method();
         if !matches!(method, Method::Other(_)) && !method.is_served_by_agent(dialect) {
             return Err(SendError::NotServed { method }.into());
         }
         let params = command.params(dialect)?;
         let task = match command {
-            Command::Task(task) => Some((&task.task_id, task.work.kind())),
+            Command::Task(task) if self.config.follows_tasks() => Some(task),
             _ => None,
         };
-        if let Some((id, _)) = task {
-            let known = self.tasks.get(connection, agent, id);
-            if known.is_some_and(Task::is_unfinished) {
-                return Err(CommandError::TaskIdInUse);
-            }
-            if self.tasks.unfinished() >= self.config.max_tasks {
-                return Err(CommandError::TooManyTasks);
-            }
-        }
+        task.map_or(Ok(()), |task| self.check_designation(connection, &task.task_id))?;
+        let peer = self.peers.get_mut(&connection).ok_or(CommandError::NotConnected)?;
         let call = peer.session.call(method, &params, timeout, now)?;
-        if let Some((id, kind)) = task {
-            self.tasks.designate(connection, peer.agent(), id.clone(), kind);
-            peer.designations.insert(call, id.clone());
+        if let Some(task) = task {
+            let designation = self.tasks.designate(connection, &peer.agent, task);
+            peer.designations.insert(call, designation);
         }
         self.drain(connection);
         Ok(CallId { connection, call })
@@ -213,10 +216,28 @@ impl Server {
         outcome
     }
 
-    /// Forgets a task of an agent: a later update is one for a task that was never designated.
+    /// Follows a task that was designated earlier, by another start of the server. It counts as any other one.
+    ///
+    /// # Errors
+    /// [`CommandError::NotConnected`], [`CommandError::TaskIdInUse`], [`CommandError::TooManyTasks`].
+    pub fn adopt_task(
+        &mut self,
+        connection: ConnectionId,
+        task: &TaskCommand,
+        now: Instant,
+    ) -> Result<(), CommandError> {
+        self.see(now);
+        let agent = &self.peers.get(&connection).ok_or(CommandError::NotConnected)?.agent;
+        self.check_designation(connection, &task.task_id)?;
+        self.tasks.designate(connection, agent, task);
+        Ok(())
+    }
+
+    /// Forgets a task of an agent: a later update is one for a task that was never designated. For a task of an agent
+    /// that is gone it takes the connection that the task names.
     pub fn forget_task(&mut self, connection: ConnectionId, task: &TaskId, now: Instant) {
         self.see(now);
-        let agent = self.peers.get(&connection).map_or("", Peer::agent);
+        let agent = self.peers.get(&connection).map_or("", |peer| &peer.agent);
         self.tasks.forget(connection, agent, task);
     }
 
@@ -271,6 +292,11 @@ impl Server {
     /// Lets time pass: whatever was due by `now` happens. Calling it early or twice is harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.see(now);
+        if self.has_dropped_tokens() {
+            for connection in self.waiting.clone() {
+                self.with(connection, Session::handle_timeout);
+            }
+        }
         while let Some((_, connection)) = self.timers.pop_due(self.now) {
             self.with(connection, Session::handle_timeout);
         }
@@ -293,7 +319,7 @@ impl Server {
     /// Returns when [`handle_timeout`](Self::handle_timeout) is next due. Ask again after every drain.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        if self.has_dropped_tokens() { Some(self.now) } else { self.timers.next() }
     }
 
     // Getters
@@ -327,13 +353,14 @@ impl Server {
         self.peers.get(&connection).map_or(0, |peer| peer.queued_bytes)
     }
 
-    /// Returns a task of the agent that has this connection, or had it.
+    /// Returns a task that a connection was given, or that its agent has over an earlier one.
     #[must_use]
     pub fn task(&self, connection: ConnectionId, id: &TaskId) -> Option<&Task> {
-        self.tasks.get(connection, self.peers.get(&connection).map_or("", Peer::agent), id)
+        let own = self.tasks.of_connection(connection, id);
+        own.or_else(|| self.tasks.of_agent(self.agent(connection), id))
     }
 
-    /// Returns all tasks that are known, by id.
+    /// Returns all tasks that are known, in the order of their designation.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
         self.tasks.iter()
     }
@@ -358,8 +385,37 @@ impl Server {
     }
 
     fn set_timer(&mut self, connection: ConnectionId) {
-        let due = self.peers.get(&connection).and_then(|peer| peer.session.poll_timeout());
-        self.timers.set(connection, due);
+        let session = self.peers.get(&connection).map(|peer| &peer.session);
+        self.timers.set(connection, session.and_then(Session::poll_timeout));
+        if session.is_some_and(|session| session.unanswered() > 0) {
+            self.waiting.insert(connection);
+        } else {
+            self.waiting.remove(&connection);
+        }
+    }
+
+    fn has_dropped_tokens(&self) -> bool {
+        let sessions = self.waiting.iter().filter_map(|connection| self.peers.get(connection));
+        sessions.map(|peer| &peer.session).any(Session::has_dropped_tokens)
+    }
+
+    fn agent(&self, connection: ConnectionId) -> &str {
+        self.peers.get(&connection).map_or("", |peer| &peer.agent)
+    }
+
+    /// An agent's own unfinished tasks must differ; those of another connection that is open may be another agent's
+    /// that says it is the same.
+    fn check_designation(&self, connection: ConnectionId, id: &TaskId) -> Result<(), CommandError> {
+        let own = self.tasks.of_connection(connection, id);
+        let earlier = self.tasks.of_agent(self.agent(connection), id);
+        let earlier = earlier.filter(|task| !self.peers.contains_key(&task.connection));
+        if own.or(earlier).is_some_and(Task::is_unfinished) {
+            return Err(CommandError::TaskIdInUse);
+        }
+        if self.tasks.unfinished() >= self.config.max_tasks {
+            return Err(CommandError::TooManyTasks);
+        }
+        Ok(())
     }
 
     fn carry_out(&mut self, connection: ConnectionId) {
@@ -396,6 +452,7 @@ impl Server {
             session::Event::AnswerDropped { method } => {
                 self.event(Event::AnswerDropped { connection, method });
             }
+            session::Event::CommandRefused { .. } => {} // the limits are our own
             session::Event::Closed(reason) => {
                 self.peers.remove(&connection);
                 self.event(Event::ConnectionEnded { connection, reason });
@@ -411,15 +468,15 @@ impl Server {
         reply: session::Reply,
     ) {
         let Some(peer) = self.peers.get_mut(&connection) else { return };
-        let task = peer.designations.remove(&call);
+        let designation = peer.designations.remove(&call);
         let reply = match reply {
             session::Reply::Result(result) => match Status::decode(result.as_ref()) {
                 Some(status) if method == Method::Status => Reply::Status(status),
                 _ => Reply::Result(result),
             },
             session::Reply::Error(error) => {
-                if let Some(task) = task {
-                    self.tasks.forget(connection, peer.agent(), &task);
+                if let Some(designation) = designation {
+                    self.tasks.revoke(designation);
                 }
                 Reply::Error(error)
             }
@@ -430,7 +487,7 @@ impl Server {
     // Commands of agents
 
     fn command(&mut self, connection: ConnectionId, command: Incoming) {
-        let Incoming { token, version, method, params } = command;
+        let Incoming { token, version, method, params, .. } = command;
         let name = match method_name(version.as_ref(), method.as_ref()) {
             Ok(name) => name,
             Err(violation) => return self.reject(connection, violation),
@@ -450,16 +507,29 @@ impl Server {
                 self.event(Event::Log { connection, entry });
             }
             Ok(Command::TaskStatus(status)) => self.task_status(connection, token, status),
+            Ok(Command::Other { .. }) if self.is_crowded(connection) => {
+                self.refuse(connection, &name, token, ErrorValue::new(TOO_MANY));
+            }
             Ok(Command::Other { method, params }) => {
                 self.event(Event::Command { connection, token, method, params });
             }
             Ok(_) => self.reject(connection, Violation::UnknownMethod),
-            Err(error) => {
-                let error = ErrorValue::new(&error.to_string());
-                self.answer(connection, token, Answer::Error(error.clone()));
-                self.event(Event::CommandRefused { connection, method: name.into(), error });
-            }
+            Err(error) => self.refuse(connection, &name, token, ErrorValue::new(&error.to_string())),
         }
+    }
+
+    /// Whether more commands of a connection wait for the application than may, the present one among them.
+    fn is_crowded(&self, connection: ConnectionId) -> bool {
+        let limits = &self.config.session;
+        self.peers.get(&connection).is_some_and(|peer| {
+            peer.session.unanswered() > limits.max_unanswered
+                || peer.session.unanswered_bytes() > limits.max_unanswered_bytes
+        })
+    }
+
+    fn refuse(&mut self, connection: ConnectionId, name: &str, token: AnswerToken, error: ErrorValue) {
+        self.answer(connection, token, Answer::Error(error.clone()));
+        self.event(Event::CommandRefused { connection, method: name.into(), error });
     }
 
     fn handshaken(&mut self, connection: ConnectionId, token: AnswerToken, handshake: Handshake) {
@@ -468,19 +538,22 @@ impl Server {
         self.answer(connection, token, Answer::Result(result.expect("strings make an object")));
         let Some(peer) = self.peers.get_mut(&connection) else { return };
         if peer.handshake.replace(handshake.clone()).is_none() {
-            self.tasks.identify(connection, &handshake.id);
+            peer.agent = handshake.id.as_str().into();
+            self.tasks.identify(connection, &peer.agent);
         }
         self.event(Event::Handshake { connection, handshake });
     }
 
     fn task_status(&mut self, connection: ConnectionId, token: AnswerToken, status: TaskStatus) {
         self.answer(connection, token, Answer::Done);
-        let agent = self.peers.get(&connection).map_or("", Peer::agent);
+        if !self.config.follows_tasks() {
+            return self.event(Event::TaskStatus { connection, status });
+        }
+        let agent = self.peers.get(&connection).map_or("", |peer| &peer.agent);
         let (has_followed, violation) = self.tasks.update(connection, agent, &status);
         self.tasks.trim(self.config.max_ended_tasks);
         if let Some(violation) = violation {
-            let task_id = status.task_id.clone();
-            self.event(Event::TaskViolation { connection, task_id, violation });
+            self.event(Event::TaskViolation { connection, status: status.clone(), violation });
         }
         if has_followed {
             self.event(Event::TaskStatus { connection, status });
@@ -490,7 +563,7 @@ impl Server {
     fn answer(&mut self, connection: ConnectionId, token: AnswerToken, answer: Answer) {
         let now = self.now;
         if let Some(peer) = self.peers.get_mut(&connection) {
-            // Refused for an id so long that no answer fits into a line: then the dropped token is answered.
+            // One that is too long becomes an error, or with a long id the end.
             let _ = peer.session.respond(token, answer, now);
         }
         self.carry_out(connection);

@@ -1,4 +1,4 @@
-//! The endpoint server: accepts agents, answers what they send, commands them and follows their tasks. Facts §8, §9.
+//! The endpoint server: accepts agents, answers what they send, commands them and follows their tasks.
 
 mod config;
 mod machine;

@@ -1,6 +1,6 @@
 //! What a server asks of its driver, and the news it has.
 
-use crate::command::{ErrorValue, Handshake, LogEntry, Method, Status, TaskId, TaskStatus};
+use crate::command::{ErrorValue, Handshake, LogEntry, Method, Status, TaskStatus};
 use crate::session::{AnswerToken, CallFailure, CloseReason};
 use crate::wire::{Json, Object};
 use crate::{CallId, ConnectionId};
@@ -63,7 +63,7 @@ pub enum Event {
         /// The entry.
         entry: LogEntry,
     },
-    /// An agent has told how a task is, and the view of it has followed.
+    /// An agent has told how a task is, and the view of it has followed, if tasks are followed.
     TaskStatus {
         /// The connection.
         connection: ConnectionId,
@@ -74,8 +74,8 @@ pub enum Event {
     TaskViolation {
         /// The connection.
         connection: ConnectionId,
-        /// The task.
-        task_id: TaskId,
+        /// The update that broke it.
+        status: TaskStatus,
         /// The rule.
         violation: TaskViolation,
     },

@@ -2,11 +2,12 @@
 
 use crate::Dialect;
 use crate::wire::LINE_LIMIT;
+use std::fmt;
 use std::time::Duration;
 
-/// Settings of a [`Session`](super::Session). Every duration and limit of the message layer is here, with the
+/// Settings of a [`Session`](super::Session). `Debug` hides the seed. Every duration and limit of the message layer is here, with the
 /// original's value where it has one.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Config {
     /// What is sent where document and original part. The document's.
@@ -18,6 +19,9 @@ pub struct Config {
     pub serves_ping: bool,
     /// The longest line that is taken, without its line feed; above 0. 524 288 bytes. At it the peer gets a fatal error.
     pub max_line: usize,
+    /// The longest line that is sent, without its line feed; at least 32 768 bytes. 524 288, which is what the original
+    /// takes. Longer commands and answers are refused.
+    pub max_sent_line: usize,
     /// The connection is aborted when no line has come for this long; above 0. 60 s.
     pub idle_timeout: Duration,
     /// Time between two pings, above 0. 20 s. None are sent before [`start_pings`](super::Session::start_pings).
@@ -25,12 +29,18 @@ pub struct Config {
     /// How long a ping is waited for; a later answer is swallowed. 60 s; the original waits as long as the connection
     /// lasts.
     pub ping_timeout: Option<Duration>,
-    /// How many of our commands may be unanswered, given-up ones included, which the peer may yet answer. At it
-    /// commands are refused and pings left out. Above 0. 256; the original has no limit.
+    /// How many of our commands may be unanswered. At it commands are refused and pings left out. Above 0. 256; the
+    /// original has no limit.
     pub max_calls: usize,
+    /// How many commands that were given up may be unanswered; their ids are remembered. Beyond it the connection ends,
+    /// since the peer answers nothing. 4096.
+    pub max_abandoned: usize,
     /// How many of the peer's commands may wait for the application's answer. At it further ones are answered with an
     /// error. 256; the original has no limit.
     pub max_unanswered: usize,
+    /// How many bytes the peer's commands that wait for the application's answer may have. Beyond it further ones are
+    /// answered with an error. 8 388 608; the original has no limit.
+    pub max_unanswered_bytes: usize,
     /// Where the ids of commands come from: give each session another one, unguessable if the peer shall not guess ids.
     pub seed: u64,
 }
@@ -42,11 +52,17 @@ pub enum ConfigError {
     /// No line would be taken.
     #[error("the longest line must be above 0")]
     MaxLine,
+    /// Not every report of a task would fit into a line.
+    #[error("the longest line that is sent must have room for 32 768 bytes")]
+    MaxSentLine,
+    /// Something would be given up before it can begin.
+    #[error("a time-out must be above 0")]
+    Timeout,
     /// No command could be sent, a handshake neither.
     #[error("the number of unanswered commands must be above 0")]
     MaxCalls,
-    /// The handshake would not fit into a line.
-    #[error("the agent's id and version do not fit into a line")]
+    /// The handshake would be refused.
+    #[error("the agent's id and version must have at most 1024 bytes each")]
     Handshake,
     /// The connection would end at once.
     #[error("the idle time-out must be above 0")]
@@ -57,7 +73,7 @@ pub enum ConfigError {
     /// Tasks would be reported without end.
     #[error("the report period must be above 0")]
     ReportPeriod,
-    /// A factor or a spread that is no finite number of at least 0, or a wait of 0.
+    /// A wait of 0, a factor that is not finite or below 1, a spread that is not from 0 to 0.5.
     #[error("the back-off must have waits above 0, a factor of at least 1 and a spread from 0 to 0.5")]
     Backoff,
 }
@@ -71,11 +87,14 @@ impl Config {
             serves_commands: true,
             serves_ping: true,
             max_line: LINE_LIMIT,
+            max_sent_line: LINE_LIMIT,
             idle_timeout: Duration::from_secs(60),
             ping_period: Duration::from_secs(20),
             ping_timeout: Some(Duration::from_secs(60)),
             max_calls: 256,
+            max_abandoned: 4096,
             max_unanswered: 256,
+            max_unanswered_bytes: 8 << 20,
             seed,
         }
     }
@@ -83,6 +102,12 @@ impl Config {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if self.max_line == 0 {
             return Err(ConfigError::MaxLine);
+        }
+        if self.max_sent_line < 32_768 {
+            return Err(ConfigError::MaxSentLine);
+        }
+        if self.ping_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(ConfigError::Timeout);
         }
         if self.max_calls == 0 {
             return Err(ConfigError::MaxCalls);
@@ -94,5 +119,24 @@ impl Config {
             return Err(ConfigError::PingPeriod);
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("dialect", &self.dialect)
+            .field("serves_commands", &self.serves_commands)
+            .field("serves_ping", &self.serves_ping)
+            .field("max_line", &self.max_line)
+            .field("max_sent_line", &self.max_sent_line)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("ping_period", &self.ping_period)
+            .field("ping_timeout", &self.ping_timeout)
+            .field("max_calls", &self.max_calls)
+            .field("max_abandoned", &self.max_abandoned)
+            .field("max_unanswered", &self.max_unanswered)
+            .field("max_unanswered_bytes", &self.max_unanswered_bytes)
+            .finish_non_exhaustive()
     }
 }

@@ -29,6 +29,7 @@ use web_time::Instant;
 /// | a violation of the peer | the fatal error, `Disconnect`, `Lost` for each unanswered call, `Closed` |
 /// | a fatal error of the peer | `Abort`, `Lost`…, `Closed` |
 /// | silence for [`Config::idle_timeout`] | `Abort`, `Lost`…, `Closed` |
+/// | more than [`Config::max_abandoned`] commands given up | `Disconnect`, `Lost`…, `Closed` |
 /// | [`handle_stalled`](Self::handle_stalled) | `Abort`, `Lost`…, `Closed` |
 /// | [`close`](Self::close) | `Disconnect`, `Lost`…, `Closed` |
 /// | [`handle_disconnect`](Self::handle_disconnect) | `Lost`…, `Closed` |
@@ -50,7 +51,7 @@ use web_time::Instant;
 /// use teeth_proto::command::Method;
 /// use teeth_proto::session::{Answer, Config, Event, Output, Reply, Session};
 /// use teeth_proto::wire::Object;
-/// use web_time::Instant;
+/// use teeth_proto::Instant;
 ///
 /// let now = Instant::now();
 /// let mut ours = Session::new(Config::new(1), now)?;
@@ -87,6 +88,7 @@ struct Core {
     next_call: u64,
     /// Commands of the peer that wait for the application.
     unanswered: BTreeMap<u64, Unanswered>,
+    unanswered_bytes: usize,
     next_unanswered: u64,
     /// How many tokens were dropped since we last looked.
     dropped: Arc<AtomicUsize>,
@@ -110,6 +112,7 @@ struct Unanswered {
     id: MessageId,
     version: Json,
     method: Json,
+    bytes: usize,
     token: Weak<()>,
 }
 
@@ -143,7 +146,7 @@ impl Session {
     }
 
     /// Gives up a command of ours: its answer, if one comes, is swallowed, and there is no event. One that is no longer
-    /// known is ignored.
+    /// known is ignored. Too many of them end the connection, see [`Config::max_abandoned`].
     pub fn cancel(&mut self, call: CallId, now: Instant) {
         self.core.see(now);
         self.core.cancel(call);
@@ -152,8 +155,8 @@ impl Session {
     /// Answers a command of the peer.
     ///
     /// # Errors
-    /// [`CommandError::NotAnswerable`] if the connection is over or another one, [`CommandError::TooLong`]; the peer of
-    /// an open connection then gets an error, as for a dropped token.
+    /// [`CommandError::NotAnswerable`] if the connection is over or another one: the token is then dropped, which its own
+    /// session notices. [`CommandError::TooLong`]: the peer then gets an error instead.
     pub fn respond(&mut self, token: AnswerToken, answer: Answer, now: Instant) -> Result<(), CommandError> {
         self.core.see(now);
         self.core.respond(token, &answer)
@@ -171,14 +174,15 @@ impl Session {
     /// Ends the connection with a fatal error, for what only the application can find wrong with a command.
     pub fn reject(&mut self, violation: Violation, now: Instant) {
         self.core.see(now);
-        self.lines = LineBuffer::new(self.core.config.max_line);
         self.core.violation(violation);
+        self.drop_rest();
     }
 
     /// Ends the connection; what was queued before is still written.
     pub fn close(&mut self, now: Instant) {
         self.core.see(now);
         self.core.finish(Some(Output::Disconnect), CloseReason::Local);
+        self.drop_rest();
     }
 
     // Inputs
@@ -204,19 +208,23 @@ impl Session {
             Ok(None) => {}
             Err(violation) => core.violation(violation),
         }
-        !core.closed
+        let goes_on = !core.closed;
+        self.drop_rest();
+        goes_on
     }
 
     /// The peer does not read: more is unwritten than the driver is willing to hold. Ends the connection.
     pub fn handle_stalled(&mut self, now: Instant) {
         self.core.see(now);
         self.core.finish(Some(Output::Abort), CloseReason::Stalled);
+        self.drop_rest();
     }
 
     /// The connection ended, or writing to it failed. An unfinished line is dropped.
     pub fn handle_disconnect(&mut self, now: Instant) {
         self.core.see(now);
         self.core.finish(None, CloseReason::Disconnected);
+        self.drop_rest();
     }
 
     /// Lets time pass: whatever was due by `now` happens. Calling it early or twice is harmless.
@@ -224,6 +232,7 @@ impl Session {
         self.core.see(now);
         self.core.settle_dropped();
         self.core.time_out();
+        self.drop_rest();
     }
 
     // Outputs
@@ -248,7 +257,7 @@ impl Session {
         if core.closed {
             return None;
         }
-        if core.dropped.load(Ordering::Acquire) > 0 {
+        if self.has_dropped_tokens() {
             return Some(core.now);
         }
         let calls = core.calls.values().map(|call| call.deadline);
@@ -281,6 +290,12 @@ impl Session {
         self.lines.buffered()
     }
 
+    /// Whether a command would not be refused for the number of those that are unanswered.
+    #[must_use]
+    pub fn can_call(&self) -> bool {
+        self.core.can_call()
+    }
+
     /// Returns how many of our commands are unanswered, pings included, given-up ones not.
     #[must_use]
     pub fn calls(&self) -> usize {
@@ -291,6 +306,24 @@ impl Session {
     #[must_use]
     pub fn unanswered(&self) -> usize {
         self.core.unanswered.len()
+    }
+
+    /// Returns how many bytes the commands have that wait for an answer of the application.
+    #[must_use]
+    pub fn unanswered_bytes(&self) -> usize {
+        self.core.unanswered_bytes
+    }
+
+    /// Whether a token was dropped that is not yet dealt with.
+    pub(crate) fn has_dropped_tokens(&self) -> bool {
+        !self.core.closed && self.core.dropped.load(Ordering::Acquire) > 0
+    }
+
+    /// What was read of an unfinished line is of no use after the end.
+    fn drop_rest(&mut self) {
+        if self.core.closed && self.lines.buffered() > 0 {
+            self.lines = LineBuffer::new(self.core.config.max_line);
+        }
     }
 }
 
@@ -304,6 +337,7 @@ impl Core {
             abandoned: BTreeSet::new(),
             next_call: 1,
             unanswered: BTreeMap::new(),
+            unanswered_bytes: 0,
             next_unanswered: 1,
             dropped: Arc::default(),
             ping_at: None,
@@ -339,28 +373,34 @@ impl Core {
         }
         let is_ping = version.as_str().as_deref() == Some("v1") && method.as_str().as_deref() == Some("ping");
         if self.config.serves_ping && is_ping {
-            if self.transmit_response(&Message::Result { version, id, result: params }).is_err() {
-                self.error_response(version, id, "the answer would be longer than a line may be");
-            }
-            return self.event(Event::Pinged);
+            return match self.transmit(encode(&Message::Result { version, id, result: params })) {
+                Ok(()) => self.event(Event::Pinged),
+                Err(_) => self.error_response(version, id, TOO_LONG),
+            };
         }
-        if self.unanswered.len() >= self.config.max_unanswered {
-            return self.error_response(version, id, "too many commands are unanswered");
+        let bytes = [version, params, id, method].iter().map(|part| part.text().len()).sum();
+        if self.unanswered.len() >= self.config.max_unanswered
+            || self.unanswered_bytes.saturating_add(bytes) > self.config.max_unanswered_bytes
+        {
+            self.error_response(version, id, TOO_MANY);
+            return self.news(Event::CommandRefused { method: method.to_json() });
         }
         let token = AnswerToken::new(self.next_unanswered, &self.dropped);
         self.next_unanswered += 1;
-        let (version, method) = (version.to_json(), method.to_json());
+        let (id, version, method) = (MessageId(id.to_json()), version.to_json(), method.to_json());
+        self.unanswered_bytes += bytes;
         self.unanswered.insert(
             token.number,
             Unanswered {
-                id: MessageId(id.to_json()),
+                id: id.clone(),
                 version: version.clone(),
                 method: method.clone(),
+                bytes,
                 token: token.liveness(),
             },
         );
         let params = Object::try_from(params.to_json()).unwrap_or_default();
-        self.event(Event::Command(Incoming { token, version, method, params }));
+        self.event(Event::Command(Incoming { token, id, version, method, params }));
     }
 
     fn response(&mut self, id: JsonRef<'_>, reply: impl FnOnce() -> Reply) {
@@ -396,7 +436,7 @@ impl Core {
         if self.closed {
             return Err(CommandError::NotConnected);
         }
-        if self.calls.len() + self.abandoned.len() >= self.config.max_calls {
+        if !self.can_call() {
             return Err(CommandError::TooManyCalls);
         }
         let uuid = uuid::Builder::from_random_bytes(self.random.u128(..).to_be_bytes()).into_uuid();
@@ -415,6 +455,10 @@ impl Core {
         Ok(CallId(number))
     }
 
+    fn can_call(&self) -> bool {
+        !self.closed && self.calls.len() < self.config.max_calls
+    }
+
     fn ping(&mut self) {
         // Refused only when the peer leaves too much unanswered; the idle time-out goes on all the same.
         let _ = self.call(None, &Object::new(), self.config.ping_timeout);
@@ -425,6 +469,13 @@ impl Core {
         if let Some(uuid) = found {
             self.calls.remove(&uuid);
             self.abandoned.insert(uuid);
+            self.end_if_unresponsive();
+        }
+    }
+
+    fn end_if_unresponsive(&mut self) {
+        if self.abandoned.len() > self.config.max_abandoned {
+            self.finish(Some(Output::Disconnect), CloseReason::Unresponsive);
         }
     }
 
@@ -435,40 +486,35 @@ impl Core {
         let Some(command) = self.unanswered.get(&token.number) else {
             return Err(CommandError::NotAnswerable);
         };
-        let (version, id) = (command.version.clone(), command.id.clone());
-        let (version, id) = (version.as_ref(), id.0.as_ref());
+        let (version, id) = (command.version.as_ref(), command.id.0.as_ref());
         let dialect = self.config.dialect;
-        match answer {
+        let line = match answer {
             Answer::Done if dialect == Dialect::Original => {
-                self.transmit_response(&Message::Result { version, id, result: Json::null().as_ref() })
+                encode(&Message::Result { version, id, result: Json::null().as_ref() })
             }
-            Answer::Done => {
-                self.transmit_response(&Message::Result { version, id, result: Object::new().as_ref() })
-            }
-            Answer::Result(result) => {
-                self.transmit_response(&Message::Result { version, id, result: result.as_ref() })
-            }
+            Answer::Done => encode(&Message::Result { version, id, result: Object::new().as_ref() }),
+            Answer::Result(result) => encode(&Message::Result { version, id, result: result.as_ref() }),
             Answer::Error(error) => {
-                self.transmit_response(&Message::Error { version, id, error: error.under(dialect).as_ref() })
+                encode(&Message::Error { version, id, error: error.under(dialect).as_ref() })
             }
-        }?;
-        self.forget_unanswered(token.number);
+        };
+        let outcome = self.transmit(line);
+        if let Some(command) = self.forget_unanswered(token.number).filter(|_| outcome.is_err()) {
+            self.error_response(command.version.as_ref(), command.id.0.as_ref(), TOO_LONG);
+        }
         token.use_up();
-        Ok(())
+        outcome
     }
 
     fn error_response(&mut self, version: JsonRef<'_>, id: JsonRef<'_>, msg: &str) {
         let error = ErrorValue::new(msg).under(self.config.dialect);
-        // An id so long that its echo fits in no line cannot be answered at all.
-        let _ = self.transmit_response(&Message::Error { version, id, error: error.as_ref() });
-    }
-
-    fn transmit_response(&mut self, message: &Message<'_>) -> Result<(), CommandError> {
-        self.transmit(encode(message))
+        if self.transmit(encode(&Message::Error { version, id, error: error.as_ref() })).is_err() {
+            self.violation(Violation::IdTooLong);
+        }
     }
 
     fn transmit(&mut self, line: Bytes) -> Result<(), CommandError> {
-        if line.len() - 1 > self.config.max_line {
+        if line.len() - 1 > self.config.max_sent_line {
             return Err(CommandError::TooLong);
         }
         self.queued_bytes += line.len();
@@ -479,27 +525,28 @@ impl Core {
     // Tokens that were dropped
 
     fn settle_dropped(&mut self) {
-        if self.dropped.load(Ordering::Acquire) == 0 {
+        if self.dropped.swap(0, Ordering::AcqRel) == 0 {
             return;
         }
-        self.dropped.store(0, Ordering::Release);
         let gone = self.unanswered.iter().filter(|(_, command)| command.token.strong_count() == 0);
         let gone: Vec<u64> = gone.map(|(&number, _)| number).collect();
         for number in gone {
             if let Some(command) = self.forget_unanswered(number) {
                 let (version, id) = (command.version.as_ref(), command.id.0.as_ref());
                 self.error_response(version, id, "the command was left unanswered");
-                self.event(Event::AnswerDropped { method: command.method });
+                self.news(Event::AnswerDropped { method: command.method });
             }
         }
     }
 
     fn forget_unanswered(&mut self, number: u64) -> Option<Unanswered> {
-        let command = self.unanswered.remove(&number);
+        let command = self.unanswered.remove(&number)?;
+        self.unanswered_bytes -= command.bytes;
         if self.unanswered.is_empty() {
+            // An idle session keeps no memory for commands.
             self.unanswered = BTreeMap::new();
         }
-        command
+        Some(command)
     }
 
     // Time
@@ -529,6 +576,7 @@ impl Core {
             self.abandoned.insert(uuid);
             self.lost(call, CallFailure::TimedOut);
         }
+        self.end_if_unresponsive();
     }
 
     // The end
@@ -557,6 +605,7 @@ impl Core {
         }
         self.abandoned = BTreeSet::new();
         self.unanswered = BTreeMap::new();
+        self.unanswered_bytes = 0;
         (self.idle_at, self.ping_at) = (None, None);
         self.event(Event::Closed(reason));
     }
@@ -564,6 +613,13 @@ impl Core {
     fn lost(&mut self, call: Call, reason: CallFailure) {
         if let Some(method) = call.method {
             self.event(Event::Lost { call: CallId(call.number), method, reason });
+        }
+    }
+
+    /// An event that is none any more if its cause has ended the connection.
+    fn news(&mut self, event: Event) {
+        if !self.closed {
+            self.event(event);
         }
     }
 
@@ -579,6 +635,9 @@ pub(crate) fn next_tick(tick: Instant, period: Duration, now: Instant) -> Option
     let on_grid = || tick.checked_add(period.checked_mul(u32::try_from(steps).ok()?)?);
     on_grid().or_else(|| now.checked_add(period))
 }
+
+const TOO_LONG: &str = "the answer would be longer than a line may be";
+pub(crate) const TOO_MANY: &str = "too many commands are unanswered";
 
 fn version() -> Json {
     Json::parse(VERSION).expect("it is JSON")

@@ -1,7 +1,7 @@
 //! One connection, whatever role it serves: correlation of commands and responses, idle time-out, pings.
 //!
 //! [`Agent`](crate::agent::Agent) and [`Server`](crate::server::Server) are built of sessions; use one directly to
-//! speak the message layer by itself. Facts §3–§7, §9.
+//! speak the message layer by itself.
 
 mod config;
 mod machine;
@@ -10,6 +10,8 @@ mod token;
 
 pub use config::{Config, ConfigError};
 pub use machine::Session;
+#[cfg(any(feature = "agent", feature = "server"))]
+pub(crate) use machine::TOO_MANY;
 #[cfg(feature = "agent")]
 pub(crate) use machine::next_tick;
 pub use output::{CallFailure, CallId, CloseReason, CommandError, Event, Incoming, Output, Reply};

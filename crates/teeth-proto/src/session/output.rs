@@ -2,7 +2,7 @@
 
 use super::AnswerToken;
 use crate::command::{ErrorValue, Method, SendError};
-use crate::wire::{Json, Object, Violation};
+use crate::wire::{Json, MessageId, Object, Violation};
 use bytes::Bytes;
 use std::fmt;
 use std::time::Duration;
@@ -56,6 +56,12 @@ pub enum Event {
         /// The time since it was sent.
         round_trip: Duration,
     },
+    /// A command beyond [`max_unanswered`](super::Config::max_unanswered) or
+    /// [`max_unanswered_bytes`](super::Config::max_unanswered_bytes) was answered with an error.
+    CommandRefused {
+        /// The command's method.
+        method: Json,
+    },
     /// The application dropped the token of a command; the peer got an error.
     AnswerDropped {
         /// The command's method.
@@ -71,6 +77,8 @@ pub enum Event {
 pub struct Incoming {
     /// The right to answer it.
     pub token: AnswerToken,
+    /// Its id, as it came.
+    pub id: MessageId,
     /// Its version, not empty. Only `"v1"` is known.
     pub version: Json,
     /// Its method, any JSON value.
@@ -117,6 +125,9 @@ pub enum CloseReason {
     /// The peer does not read what it is sent.
     #[error("the peer does not read what it is sent")]
     Stalled,
+    /// The peer has left too many commands without an answer.
+    #[error("the peer does not answer")]
+    Unresponsive,
     /// There were already as many connections as there may be.
     #[error("too many connections")]
     TooManyConnections,

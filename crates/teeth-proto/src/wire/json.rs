@@ -1,7 +1,7 @@
 //! JSON values that keep their text.
 
 use super::encode::spaced;
-use serde::de::{Deserialize, Deserializer, IgnoredAny};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
 use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -62,23 +62,30 @@ impl Json {
     /// # Errors
     /// [`JsonError::Syntax`], [`JsonError::TooDeep`].
     pub fn parse(text: &str) -> Result<Self, JsonError> {
-        if nests_too_deep(text.as_bytes()) {
-            return Err(JsonError::TooDeep);
-        }
-        // A raw line break is never part of a JSON string.
-        let text =
-            if text.contains('\n') { Cow::Owned(text.replace('\n', " ")) } else { Cow::Borrowed(text) };
-        let raw: &RawValue = serde_json::from_str(&text).map_err(|_| JsonError::Syntax)?;
-        Ok(Self(raw.to_owned()))
+        let raw: &RawValue = serde_json::from_str(text).map_err(|_| JsonError::Syntax)?;
+        Self::on_one_line(raw.to_owned())
     }
 
     /// Writes a value.
     ///
     /// # Errors
-    /// [`JsonError::WrongForm`] if the value cannot be JSON, as a map with keys that are no strings.
+    /// [`JsonError::WrongForm`] if the value cannot be JSON, as a map with keys that are no strings;
+    /// [`JsonError::TooDeep`].
     pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
         let text = spaced(value).map_err(|_| JsonError::WrongForm)?;
-        RawValue::from_string(text).map(Self).map_err(|_| JsonError::WrongForm)
+        Self::on_one_line(RawValue::from_string(text).map_err(|_| JsonError::WrongForm)?)
+    }
+
+    /// The only way in: values have no line feed and do not nest too deep.
+    fn on_one_line(raw: Box<RawValue>) -> Result<Self, JsonError> {
+        if nests_too_deep(raw.get().as_bytes()) {
+            return Err(JsonError::TooDeep);
+        }
+        if !raw.get().contains('\n') {
+            return Ok(Self(raw));
+        }
+        // Between tokens, since it cannot stand in a string.
+        RawValue::from_string(raw.get().replace('\n', " ")).map(Self).map_err(|_| JsonError::Syntax)
     }
 
     /// Returns `null`.
@@ -183,6 +190,23 @@ pub(super) fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
+/// Whether a control character stands in a string as it is. The names of members would be read with it.
+pub(super) fn has_raw_control(text: &[u8]) -> bool {
+    if !text.iter().any(|&byte| byte < b' ') {
+        return false;
+    }
+    let (mut in_string, mut escaped) = (false, false);
+    text.iter().any(|&byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            _ => {}
+        }
+        in_string && byte < b' '
+    })
+}
+
 /// Whether arrays and objects stand in each other deeper than [`NESTING_LIMIT`].
 pub(super) fn nests_too_deep(text: &[u8]) -> bool {
     // Two cheap looks spare nearly every message the third: each level takes two bytes, one of them an opening one.
@@ -275,7 +299,7 @@ impl Serialize for JsonRef<'_> {
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(deserializer).map(Self)
+        Self::on_one_line(Box::<RawValue>::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a line means.
 
-use super::json::{is_json, nests_too_deep};
+use super::json::{has_raw_control, is_json, nests_too_deep};
 use super::{Json, JsonKind, JsonRef, Violation, slots, trim};
 use std::fmt;
 
@@ -80,7 +80,7 @@ slots! {
     }
 }
 
-/// Decides what a line is, in the order of the original; `None` for a blank one. Facts §4.
+/// Decides what a line is, in the order of the original; `None` for a blank one.
 ///
 /// # Errors
 /// The [`Violation`] that the peer is to be told.
@@ -114,7 +114,7 @@ pub fn decode(line: &[u8]) -> Result<Option<Message<'_>>, Violation> {
 
 fn read_envelope(line: &[u8]) -> Result<Envelope<'_>, Violation> {
     let text = std::str::from_utf8(line).map_err(|_| Violation::Undecodable)?;
-    if nests_too_deep(line) {
+    if nests_too_deep(line) || has_raw_control(line) {
         return Err(Violation::Undecodable);
     }
     if line[0] != b'{' {

@@ -43,6 +43,9 @@ pub enum Violation {
     /// The line is longer than the limit.
     #[error("the line is too long")]
     LineTooLong,
+    /// An answer with the command's id would not fit into a line.
+    #[error("the message id is too long to be answered")]
+    IdTooLong,
     /// `version` of a command is an array or an object.
     #[error("the message version is an array or an object")]
     StructuredVersion,
@@ -60,6 +63,7 @@ impl Violation {
             Self::Malformed
             | Self::NotAnObject
             | Self::LineTooLong
+            | Self::IdTooLong
             | Self::StructuredVersion
             | Self::StructuredMethod => "protocol error: malformed message.",
             Self::MissingVersion => "protocol violation: missing message version.",

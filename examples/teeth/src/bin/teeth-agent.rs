@@ -5,7 +5,6 @@ use program::{Printer, bad_arguments, fail};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 use teeth_example::agent_driver::{self, Handle, News};
 use teeth_example::arguments::{ConnectionArguments, Limit, duration, limit};
@@ -13,7 +12,7 @@ use teeth_example::host::Host;
 use teeth_example::images::Cache;
 use teeth_example::value;
 use teeth_example::work::{self, Note, Workshop};
-use teeth_proto::agent::{Agent, BackoffReset, Config, Event, TaskNumber};
+use teeth_proto::agent::{Agent, BackoffReset, Config, Event};
 use teeth_proto::command::{TaskCommand, Work};
 use teeth_proto::session::{CloseReason, Reply};
 use teeth_proto::wire::Json;
@@ -138,7 +137,7 @@ async fn main() -> ExitCode {
         Ok(agent) => agent,
         Err(problem) => return bad_arguments(problem),
     };
-    agent.set_status_fields(status_fields(&host));
+    agent.set_status_fields(status_fields(&host), Instant::now());
     if !arguments.images.is_dir() {
         return bad_arguments(format!("{} is not a folder", arguments.images.display()));
     }
@@ -161,7 +160,7 @@ async fn main() -> ExitCode {
         tokio::select! {
             oldest = news.recv() => match oldest {
                 Some(news) => {
-                    show(printer, &arguments.connect, &workshop, &news);
+                    show(printer, &arguments.connect, &news);
                     if let News::Event(event) = &news {
                         workshop.take(event);
                     }
@@ -237,7 +236,7 @@ fn status_fields(host: &Host) -> Vec<(String, Json)> {
     fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
-fn show(printer: Printer, server: &str, workshop: &Arc<Workshop>, news: &News) {
+fn show(printer: Printer, server: &str, news: &News) {
     match news {
         News::Connecting { attempt } => {
             printer.event("connecting", json!({"server": server, "attempt": attempt}));
@@ -246,13 +245,12 @@ fn show(printer: Printer, server: &str, workshop: &Arc<Workshop>, news: &News) {
             let error = error.as_ref().map_or_else(|| "it took too long".to_owned(), ToString::to_string);
             printer.event("connect_failed", json!({"attempt": attempt, "error": error}));
         }
-        News::Event(event) => show_event(printer, workshop, event),
+        News::Event(event) => show_event(printer, event),
         other => tracing::info!(?other, "news"),
     }
 }
 
-fn show_event(printer: Printer, workshop: &Arc<Workshop>, event: &Event) {
-    let name = |task: TaskNumber| workshop.name(task).map(|name| value(name.json()));
+fn show_event(printer: Printer, event: &Event) {
     match event {
         Event::Connected { connection } => {
             printer.event("connected", json!({"connection": connection.number()}));
@@ -272,11 +270,11 @@ fn show_event(printer: Printer, workshop: &Arc<Workshop>, event: &Event) {
         }
         Event::Waiting { wait } => printer.event("waiting", json!({"in_ms": wait.as_millis() as u64})),
         Event::TaskBegun { command, .. } => printer.event("task", task(command)),
-        Event::TaskReported { task } => {
-            printer.event("report", json!({"task_id": name(*task), "answered": true}));
+        Event::TaskReported { task_id, answered, .. } => {
+            printer.event("report", json!({"task_id": value(task_id.json()), "answered": answered}));
         }
-        Event::ReportRefused { task, error } => {
-            printer.event("report", json!({"task_id": name(*task), "error": error.msg()}));
+        Event::ReportRefused { task_id, error, .. } => {
+            printer.event("report", json!({"task_id": value(task_id.json()), "error": error.msg()}));
         }
         Event::Pinged => printer.event("command", json!({"method": "ping"})),
         Event::StatusAsked => printer.event("command", json!({"method": "status"})),

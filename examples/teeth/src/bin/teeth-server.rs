@@ -217,8 +217,9 @@ impl Desk {
             Event::TaskStatus { connection, status } => {
                 self.say("task_status", connection, task_status(&status))
             }
-            Event::TaskViolation { connection, task_id, violation } => {
-                let members = json!({"task_id": value(task_id.json()), "error": violation.to_string()});
+            Event::TaskViolation { connection, status, violation } => {
+                let mut members = task_status(&status);
+                members["violation"] = violation.to_string().into();
                 self.say("violation", connection, members);
             }
             Event::CommandRefused { connection, method, error } => {
