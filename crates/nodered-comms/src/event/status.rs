@@ -1,0 +1,97 @@
+//! What nodes show.
+
+use super::{further, text};
+use crate::wire::{Json, JsonKind, JsonRef, Members, object_of};
+
+/// What a node shows under itself.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum NodeStatus {
+    /// Nothing any more: `{}`.
+    Cleared,
+    /// A mark and a text.
+    Shown {
+        /// The text.
+        text: Option<String>,
+        /// The colour of the mark: `red`, `green`, `yellow`, `blue`, `grey`, or anything else.
+        fill: Option<String>,
+        /// The shape of the mark: `dot` or `ring`; an editor takes `dot` where none is given.
+        shape: Option<String>,
+        /// Whatever else was there, and what of the three was no string. Nothing in 0.20 and later.
+        further: Vec<(String, Json)>,
+    },
+    /// Whatever the node gave, as runtimes up to 0.19 pass it on: a string, a number, a boolean, an array.
+    Free(Json),
+}
+
+impl NodeStatus {
+    /// Makes a status of a mark and a text, as a runtime sends it. Empty parts are left out; without any it is
+    /// [`Cleared`](Self::Cleared).
+    #[must_use]
+    pub fn new(text: &str, fill: &str, shape: &str) -> Self {
+        let part = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        match (part(text), part(fill), part(shape)) {
+            (None, None, None) => Self::Cleared,
+            (text, fill, shape) => Self::Shown { text, fill, shape, further: Vec::new() },
+        }
+    }
+
+    pub(super) fn decode(data: JsonRef<'_>) -> Self {
+        let Some(mut members) = Members::of(data) else { return Self::Free(data.to_json()) };
+        let (text, fill, shape) = (members.text("text"), members.text("fill"), members.text("shape"));
+        let further = members.rest();
+        if text.is_none() && fill.is_none() && shape.is_none() && further.is_empty() {
+            return Self::Cleared;
+        }
+        Self::Shown { text, fill, shape, further }
+    }
+
+    pub(super) fn encode(&self) -> Json {
+        match self {
+            Self::Cleared => Json::empty_object(),
+            Self::Shown { text: label, fill, shape, further: rest } => {
+                let own = [
+                    ("text", text(label.as_ref())),
+                    ("fill", text(fill.as_ref())),
+                    ("shape", text(shape.as_ref())),
+                ];
+                object_of(own.into_iter().chain(further(rest)))
+            }
+            Self::Free(json) => json.clone(),
+        }
+    }
+
+    /// Makes of what a node gave what a runtime sends (0.20 and later): text, fill and shape only, the text as a string;
+    /// anything but an object is the text. Blank becomes [`Cleared`](Self::Cleared): text, fill and shape all absent,
+    /// empty, 0, false or null.
+    #[must_use]
+    pub fn filtered(given: JsonRef<'_>) -> Self {
+        let Some(mut members) = Members::of(given) else {
+            return if given.kind() == JsonKind::Null {
+                Self::Cleared
+            } else {
+                Self::new(&as_text(given), "", "")
+            };
+        };
+        let parts = ["text", "fill", "shape"].map(|name| members.take(name, Some));
+        if !parts.iter().flatten().any(|part| part.is_truthy()) {
+            return Self::Cleared;
+        }
+        let [text, fill, shape] = parts.map(|part| part.map(as_text));
+        Self::Shown { text, fill, shape, further: Vec::new() }
+    }
+
+    /// Whether nothing is shown any more.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        *self == Self::Cleared
+    }
+}
+
+/// Makes a value a string, as JavaScript does for the values that occur.
+fn as_text(value: JsonRef<'_>) -> String {
+    match value.kind() {
+        JsonKind::Object => "[object Object]".into(),
+        _ => value.as_str().unwrap_or(value.text().into()).into_owned(),
+    }
+}
