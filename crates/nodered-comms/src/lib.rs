@@ -8,7 +8,7 @@ pub mod event;
 #[cfg(feature = "runtime")]
 pub mod runtime;
 mod secret;
-#[cfg(any(feature = "client", feature = "runtime"))]
+#[cfg(feature = "client")]
 mod timer;
 pub mod topic;
 pub mod wire;

@@ -29,7 +29,6 @@ impl<T: Copy + Ord> Timers<T> {
         }
     }
 
-    #[cfg(feature = "client")]
     pub(crate) fn clear(&mut self) {
         self.deadlines.clear();
         self.order.clear();

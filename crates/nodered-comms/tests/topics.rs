@@ -18,7 +18,13 @@ fn filters_match_as_the_originals_expression_does() {
     let mut checked = 0;
     for row in rows.iter().filter(|row| row.class != "brace") {
         let filter = filter(&row.pattern);
-        assert_eq!(serde_json::Value::from(filter.matches(&row.topic)), row.matches, "{} {}", row.pattern, row.topic);
+        assert_eq!(
+            serde_json::Value::from(filter.matches(&row.topic)),
+            row.matches,
+            "{} {}",
+            row.pattern,
+            row.topic
+        );
         checked += 1;
     }
     assert!(checked > 100);
@@ -71,7 +77,8 @@ fn the_index_forgets_what_is_removed() {
 #[test]
 fn retained_messages_keep_the_places_of_their_topics() {
     let mut retained = Retained::new();
-    for (topic, message) in [("b", 1), ("10", 2), ("a", 3), ("9", 4), ("007", 5), ("b", 6), ("4294967295", 7)] {
+    for (topic, message) in [("b", 1), ("10", 2), ("a", 3), ("9", 4), ("007", 5), ("b", 6), ("4294967295", 7)]
+    {
         retained.insert(topic, message);
     }
     let order = |retained: &Retained<i32>| {
@@ -93,7 +100,8 @@ fn naive(pattern: &str, topic: &str) -> bool {
         const SLASH: u16 = b'/' as u16;
         if pattern == [SLASH, u16::from(b'#')] {
             let line_ends = [0x0A, 0x0D, 0x2028, 0x2029];
-            return topic.is_empty() || (topic[0] == SLASH && !topic.iter().any(|unit| line_ends.contains(unit)));
+            return topic.is_empty()
+                || (topic[0] == SLASH && !topic.iter().any(|unit| line_ends.contains(unit)));
         }
         match (pattern.split_first(), topic.split_first()) {
             (None, rest) => rest.is_none(),
