@@ -88,9 +88,14 @@ impl<'a> Input<'a> {
             "\u{e9}\u{1f600}",
             "unknown",
         ];
+        self.text_among(&KNOWN)
+    }
+
+    /// Returns a text, often one of the known ones.
+    pub(crate) fn text_among(&mut self, known: &[&str]) -> String {
         match self.byte() {
             0..=99 => String::new(),
-            known @ 100..=199 => KNOWN[usize::from(known) % KNOWN.len()].to_owned(),
+            choice @ 100..=199 => known[usize::from(choice) % known.len()].to_owned(),
             _ => String::from_utf8_lossy(self.bytes()).into_owned(),
         }
     }

@@ -26,6 +26,26 @@ fn ithiltir_wire_takes_its_seeds() {
 }
 
 #[test]
+fn teeth_agent_takes_its_seeds() {
+    replay("teeth_agent");
+}
+
+#[test]
+fn teeth_server_takes_its_seeds() {
+    replay("teeth_server");
+}
+
+#[test]
+fn teeth_value_takes_its_seeds() {
+    replay("teeth_value");
+}
+
+#[test]
+fn teeth_wire_takes_its_seeds() {
+    replay("teeth_wire");
+}
+
+#[test]
 fn every_target_has_a_main_and_every_main_a_target() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz_targets");
     let mut mains: Vec<_> = std::fs::read_dir(folder)

@@ -7,6 +7,7 @@ mod plain;
 mod row;
 #[path = "../../ithiltir-proto/benches/subjects/mod.rs"]
 mod subjects;
+mod teeth;
 
 use clap::{Parser, ValueEnum};
 use row::Row;
@@ -26,6 +27,8 @@ struct Arguments {
 enum Protocol {
     /// Ithiltir node reports
     Ithiltir,
+    /// The teeth-agent line protocol
+    Teeth,
 }
 
 fn main() {
@@ -34,7 +37,9 @@ fn main() {
         eprintln!("note: this is no release build; the figures say little");
     }
     let rows = match arguments.only {
-        None | Some(Protocol::Ithiltir) => ithiltir::rows(),
+        Some(Protocol::Ithiltir) => ithiltir::rows(),
+        Some(Protocol::Teeth) => teeth::rows(),
+        None => [ithiltir::rows(), teeth::rows()].concat(),
     };
     if !arguments.json {
         println!("{}", Row::HEADING);

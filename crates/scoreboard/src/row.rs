@@ -4,6 +4,7 @@ use serde_json::json;
 use testkit::measure::Figure;
 
 /// A figure of ours, held against a goal.
+#[derive(Clone)]
 pub(crate) struct Row {
     pub(crate) input: String,
     pub(crate) ours: String,
@@ -33,6 +34,16 @@ impl Row {
     /// Returns a row for a figure without a limit.
     pub(crate) fn bare(input: impl Into<String>, ours: String) -> Self {
         Self { input: input.into(), ours, peer: None, limit: None, ratio: None, goal: None }
+    }
+
+    /// Returns a row for bytes that are not to be more than so many.
+    pub(crate) fn of_bytes(input: impl Into<String>, bytes: isize, most: u32) -> Self {
+        Self {
+            limit: Some(format!("{most} bytes")),
+            ratio: Some(bytes as f64 / f64::from(most)),
+            goal: Some(1.0),
+            ..Self::bare(input, format!("{bytes} bytes"))
+        }
     }
 
     fn met(&self) -> Option<bool> {

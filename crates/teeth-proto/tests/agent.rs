@@ -341,6 +341,19 @@ fn reports_wait_while_too_many_calls_are_unanswered_and_are_made_up_for() {
 }
 
 #[test]
+fn a_report_that_waits_goes_out_when_a_call_is_given_up() {
+    let mut test = Test::ready_with(|config| config.session.max_calls = 3);
+    let call = test.agent.0.log(&LogEntry::new("x", 1.0), test.now).unwrap();
+    test.bytes(&command("1", "decom.disk_erase", "{\"task_id\":\"t\"}"));
+    test.seen();
+    let task = test.task();
+    test.agent.0.complete(task, test.now).unwrap();
+    assert_eq!(test.seen(), [""; 0]);
+    test.agent.0.cancel(call, test.now);
+    assert!(test.seen()[0].contains("\"state\": \"complete\""));
+}
+
+#[test]
 fn a_failure_too_long_for_a_line_is_reported_cut() {
     let mut test = Test::ready();
     test.bytes(&command("1", "decom.disk_erase", "{\"task_id\":\"t\"}"));

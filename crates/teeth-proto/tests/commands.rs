@@ -215,6 +215,22 @@ fn what_a_dialect_does_not_allow_is_not_sent() {
 }
 
 #[test]
+fn values_leave_room_for_the_message_around_them() {
+    let deep = |levels: usize| Json::parse(&format!("{}{}", "[".repeat(levels), "]".repeat(levels)));
+    assert!(deep(979).is_err());
+    let fields = |levels| vec![("a".to_owned(), deep(levels).unwrap())];
+    let log = |levels| Command::Log(LogEntry { fields: fields(levels), ..LogEntry::new("x", 1.0) });
+    assert!(log(977).params(Document).is_ok());
+    assert_eq!(
+        log(978).params(Document),
+        Err(SendError::Parameter { parameter: "fields", wanted: "less deep" })
+    );
+    let status = |levels| Status { uptime: Some(1.0), fields: fields(levels), ..Status::default() };
+    assert!(status(977).result().get("a").is_some());
+    assert_eq!(status(978).result().text(), "{\"uptime\": 1.0}");
+}
+
+#[test]
 fn a_task_id_may_have_4096_bytes() {
     let read =
         |length| read("decom.disk_erase", &format!("{{\"task_id\":\"{}\"}}", "x".repeat(length)), Document);

@@ -205,6 +205,8 @@ impl Agent {
         if let Some(session) = self.session(call.connection) {
             session.cancel(call.call, now);
         }
+        self.drain();
+        self.send_owed();
     }
 
     /// Answers a command of the application's own.
@@ -401,6 +403,7 @@ impl Agent {
         let now = self.now;
         while self.session(connection).is_some_and(|session| session.handle_line(&mut bytes, now)) {
             self.drain();
+            self.send_owed();
         }
         self.drain();
         self.send_owed();

@@ -78,7 +78,8 @@ impl ConfigDrive {
                 _ => others.push((name, value)),
             }
         }
-        let contents = metadata.unwrap_or_else(|| object_of(others).text().to_owned());
+        let others = || object_of(others).unwrap_or_default().text().to_owned();
+        let contents = metadata.unwrap_or_else(others);
         files.push(ConfigDriveFile { path: "openstack/latest/meta_data.json".into(), contents });
         files.sort_by(|a, b| a.path.cmp(&b.path));
         check(&files)?;

@@ -144,7 +144,7 @@ impl ErrorValue {
                 let msg = Json::from(&*self.msg());
                 let mut object = vec![("msg".to_owned(), msg.as_ref())];
                 object.extend(crate::wire::members(json).into_iter().filter(|(name, _)| name != "msg"));
-                crate::wire::object_of(object).into()
+                crate::wire::object_of(object).map_or(msg.clone(), Json::from)
             }
         }
     }

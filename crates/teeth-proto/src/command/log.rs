@@ -44,7 +44,8 @@ impl LogEntry {
         let time = Json::encode(&self.time).map_err(|_| SendError::wrong("time", "a finite number"))?;
         let own = [("message".to_owned(), message.as_ref()), ("time".to_owned(), time.as_ref())];
         let fields = self.fields.iter().filter(|(name, _)| name != "message" && name != "time");
-        Ok(object_of(own.into_iter().chain(fields.map(|(name, value)| (name.clone(), value.as_ref())))))
+        let fields = fields.map(|(name, value)| (name.clone(), value.as_ref()));
+        object_of(own.into_iter().chain(fields)).map_err(|_| SendError::wrong("fields", "less deep"))
     }
 }
 

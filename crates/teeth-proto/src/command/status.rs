@@ -37,7 +37,8 @@ impl Handshake {
             return Err(SendError::wrong("id", SHORT));
         }
         let (version, id) = (Json::from(self.version.as_str()), Json::from(self.id.as_str()));
-        Ok(object_of([("version".to_owned(), version.as_ref()), ("id".to_owned(), id.as_ref())]))
+        object_of([("version".to_owned(), version.as_ref()), ("id".to_owned(), id.as_ref())])
+            .map_err(|_| SendError::wrong("id", SHORT))
     }
 
     fn is_too_long(&self) -> bool {
@@ -78,7 +79,8 @@ impl Status {
         Some(status)
     }
 
-    /// Writes a result. An uptime that is not finite is left out.
+    /// Writes a result. An uptime that is not finite is left out, and so are the further fields if one of them nests too
+    /// deep.
     #[must_use]
     pub fn result(&self) -> Object {
         let uptime =
@@ -88,7 +90,8 @@ impl Status {
         let own = [("uptime", &uptime), ("version", &version), ("mode", &mode)];
         let own =
             own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.as_ref())));
-        object_of(own.chain(self.fields.iter().map(|(name, value)| (name.clone(), value.as_ref()))))
+        let fields = self.fields.iter().map(|(name, value)| (name.clone(), value.as_ref()));
+        object_of(own.clone().chain(fields)).or_else(|_| object_of(own)).unwrap_or_default()
     }
 }
 

@@ -137,7 +137,8 @@ impl TaskCommand {
         let first = [("task_id".to_owned(), self.task_id.json().as_ref())];
         let value = value.as_ref().map(|value| (name.to_owned(), value.as_ref()));
         let settings = settings.map(|settings| ("config_drive".to_owned(), settings.as_ref()));
-        Ok(object_of(first.into_iter().chain(value).chain(settings)))
+        object_of(first.into_iter().chain(value).chain(settings))
+            .map_err(|_| SendError::wrong("params", "less deep"))
     }
 
     fn check(&self, dialect: Dialect) -> Result<(), SendError> {

@@ -88,7 +88,7 @@ impl TaskStatus {
         let own =
             own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.as_ref())));
         let first = [("task_id".to_owned(), task_id.as_ref()), ("state".to_owned(), state.as_ref())];
-        Ok(object_of(first.into_iter().chain(own)))
+        object_of(first.into_iter().chain(own)).map_err(|_| SendError::wrong("task_id", "less deep"))
     }
 
     fn check(&self) -> Result<(), SendError> {

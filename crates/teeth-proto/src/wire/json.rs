@@ -30,7 +30,7 @@ pub enum JsonError {
     /// Not one JSON value.
     #[error("not one JSON value")]
     Syntax,
-    /// Deeper than [`NESTING_LIMIT`].
+    /// With a message around it deeper than [`NESTING_LIMIT`].
     #[error("the JSON value nests too deep")]
     TooDeep,
     /// The value has another form.
@@ -76,9 +76,9 @@ impl Json {
         Self::on_one_line(RawValue::from_string(text).map_err(|_| JsonError::WrongForm)?)
     }
 
-    /// The only way in: values have no line feed and do not nest too deep.
+    /// The only way in: values have no line feed, and leave one level for the message around them.
     fn on_one_line(raw: Box<RawValue>) -> Result<Self, JsonError> {
-        if nests_too_deep(raw.get().as_bytes()) {
+        if nests_deeper(raw.get().as_bytes(), NESTING_LIMIT - 1) {
             return Err(JsonError::TooDeep);
         }
         if !raw.get().contains('\n') {
@@ -207,12 +207,10 @@ pub(super) fn has_raw_control(text: &[u8]) -> bool {
     })
 }
 
-/// Whether arrays and objects stand in each other deeper than [`NESTING_LIMIT`].
-pub(super) fn nests_too_deep(text: &[u8]) -> bool {
+/// Whether arrays and objects stand in each other deeper than a limit.
+pub(super) fn nests_deeper(text: &[u8], limit: usize) -> bool {
     // Two cheap looks spare nearly every message the third: each level takes two bytes, one of them an opening one.
-    if text.len() < 2 * NESTING_LIMIT
-        || text.iter().filter(|&&byte| byte | 0x20 == b'{').count() <= NESTING_LIMIT
-    {
+    if text.len() < 2 * limit || text.iter().filter(|&&byte| byte | 0x20 == b'{').count() <= limit {
         return false;
     }
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
@@ -226,7 +224,7 @@ pub(super) fn nests_too_deep(text: &[u8]) -> bool {
             b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > NESTING_LIMIT {
+        if depth > limit {
             return true;
         }
     }

@@ -1,7 +1,7 @@
 //! What a line means.
 
-use super::json::{has_raw_control, is_json, nests_too_deep};
-use super::{Json, JsonKind, JsonRef, Violation, slots, trim};
+use super::json::{has_raw_control, is_json, nests_deeper};
+use super::{Json, JsonKind, JsonRef, NESTING_LIMIT, Violation, slots, trim};
 use std::fmt;
 
 /// The message version that every command must have, as JSON text.
@@ -114,7 +114,7 @@ pub fn decode(line: &[u8]) -> Result<Option<Message<'_>>, Violation> {
 
 fn read_envelope(line: &[u8]) -> Result<Envelope<'_>, Violation> {
     let text = std::str::from_utf8(line).map_err(|_| Violation::Undecodable)?;
-    if nests_too_deep(line) || has_raw_control(line) {
+    if nests_deeper(line, NESTING_LIMIT) || has_raw_control(line) {
         return Err(Violation::Undecodable);
     }
     if line[0] != b'{' {

@@ -106,8 +106,10 @@ pub(crate) fn members(object: JsonRef<'_>) -> Vec<(String, JsonRef<'_>)> {
     Deserializer::deserialize_map(&mut deserializer, Members).unwrap_or_default()
 }
 
-/// Writes an object of members that have different names.
-pub(crate) fn object_of<'a>(members: impl IntoIterator<Item = (String, JsonRef<'a>)>) -> Object {
+/// Writes an object of members that have different names; an error if one nests too deep for that.
+pub(crate) fn object_of<'a>(
+    members: impl IntoIterator<Item = (String, JsonRef<'a>)>,
+) -> Result<Object, JsonError> {
     struct Members<I>(std::cell::RefCell<I>);
     impl<'a, I: Iterator<Item = (String, JsonRef<'a>)>> Serialize for Members<I> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -115,7 +117,7 @@ pub(crate) fn object_of<'a>(members: impl IntoIterator<Item = (String, JsonRef<'
         }
     }
     let members = Members(std::cell::RefCell::new(members.into_iter()));
-    Object::encode(&members).expect("names and values that are JSON make an object")
+    Object::encode(&members)
 }
 
 /// A member's name; `None` if it is no proper Unicode.
