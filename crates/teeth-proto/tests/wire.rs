@@ -270,6 +270,16 @@ fn members_are_those_of_the_last_values_in_the_first_places() {
 }
 
 #[test]
+fn members_of_large_objects_are_told_apart_too() {
+    let members = (0..60).map(|n| format!("\"m{}\":{n}", n % 40)).collect::<Vec<_>>().join(",");
+    let object = Object::parse(&format!("{{{members}}}")).unwrap();
+    let found: Vec<(String, String)> =
+        object.members().into_iter().map(|(name, value)| (name, value.text().to_owned())).collect();
+    let expected = (0..40).map(|n| (format!("m{n}"), if n < 20 { n + 40 } else { n }.to_string()));
+    assert_eq!(found, expected.collect::<Vec<_>>());
+}
+
+#[test]
 fn debug_shows_kind_and_length_and_nothing_of_the_contents() {
     let secret = Json::parse("{\"password\":\"hunter2\"}").unwrap();
     assert_eq!(format!("{secret:?}"), "Object(22 bytes)");

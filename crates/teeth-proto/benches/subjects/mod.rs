@@ -74,10 +74,8 @@ fn typed(message: Message<'_>, answers_status: bool) -> Typed<'_> {
             Typed { version, id, body: Body::Command(command) }
         }
         Message::Result { version, id, result } => {
-            let body = match Status::decode(result).filter(|_| answers_status) {
-                Some(status) => Body::Status(status),
-                None => Body::Result(result.to_json()),
-            };
+            let status = if answers_status { Status::decode(result) } else { None };
+            let body = status.map_or_else(|| Body::Result(result.to_json()), Body::Status);
             Typed { version, id, body }
         }
         Message::Error { version, id, error } => {

@@ -1,6 +1,6 @@
 //! Settings for the config drive.
 
-use crate::wire::{JsonKind, JsonRef, Object, members, object_of};
+use crate::wire::{JsonKind, JsonRef, Object, ObjectWriter, members};
 use std::fmt;
 
 /// Settings of `run_image` for the config drive: a small file system from which the image configures itself.
@@ -78,7 +78,8 @@ impl ConfigDrive {
                 _ => others.push((name, value)),
             }
         }
-        let others = || object_of(others).unwrap_or_default().text().to_owned();
+        let others = others.iter().map(|(name, value)| (name.as_str(), *value));
+        let others = || ObjectWriter::new().fields(others).finish().unwrap_or_default().text().to_owned();
         let contents = metadata.unwrap_or_else(others);
         files.push(ConfigDriveFile { path: "openstack/latest/meta_data.json".into(), contents });
         files.sort_by(|a, b| a.path.cmp(&b.path));

@@ -2,7 +2,7 @@
 
 use super::Method;
 use crate::Dialect;
-use crate::wire::{Json, JsonKind, JsonRef, Object};
+use crate::wire::{Json, JsonKind, JsonRef, Object, ObjectWriter};
 use std::borrow::Cow;
 
 /// Why a command's parameters cannot be; `Display` is the text that the peer gets.
@@ -141,10 +141,12 @@ impl ErrorValue {
                 if json.kind() == JsonKind::Object && msg_of(json).and_then(JsonRef::as_str).is_some() {
                     return self.0.clone();
                 }
-                let msg = Json::from(&*self.msg());
-                let mut object = vec![("msg".to_owned(), msg.as_ref())];
-                object.extend(crate::wire::members(json).into_iter().filter(|(name, _)| name != "msg"));
-                crate::wire::object_of(object).map_or(msg.clone(), Json::from)
+                let msg = self.msg();
+                let further = crate::wire::members(json);
+                let further = further.iter().filter(|(name, _)| name != "msg");
+                let mut error = ObjectWriter::new();
+                error.text("msg", &msg).fields(further.map(|(name, value)| (name.as_str(), *value)));
+                error.finish().map_or_else(|_| Json::from(&*msg), Json::from)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Log entries.
 
 use super::{ParamsError, SendError};
-use crate::wire::{Json, JsonRef, Object, members, object_of};
+use crate::wire::{Json, JsonRef, Object, ObjectWriter, members};
 use std::fmt;
 
 /// A structured log message, from agent to server. `Debug` shows lengths, names and no contents.
@@ -40,12 +40,11 @@ impl LogEntry {
         if !self.time.is_finite() {
             return Err(SendError::wrong("time", "a finite number"));
         }
-        let message = Json::from(self.message.as_str());
-        let time = Json::encode(&self.time).map_err(|_| SendError::wrong("time", "a finite number"))?;
-        let own = [("message".to_owned(), message.as_ref()), ("time".to_owned(), time.as_ref())];
         let fields = self.fields.iter().filter(|(name, _)| name != "message" && name != "time");
-        let fields = fields.map(|(name, value)| (name.clone(), value.as_ref()));
-        object_of(own.into_iter().chain(fields)).map_err(|_| SendError::wrong("fields", "less deep"))
+        let mut params = ObjectWriter::new();
+        params.text("message", &self.message).number("time", self.time);
+        params.fields(fields.map(|(name, value)| (name.as_str(), value.as_ref())));
+        params.finish().map_err(|_| SendError::wrong("fields", "less deep"))
     }
 }
 

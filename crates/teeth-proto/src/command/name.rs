@@ -27,7 +27,9 @@ macro_rules! name {
             /// Takes any JSON value. Strings that mean the same are equal afterwards, however they were escaped.
             #[must_use]
             pub fn from_json(json: JsonRef<'_>) -> Self {
+                // What is borrowed has no escapes.
                 match json.as_str() {
+                    Some(Cow::Borrowed(text)) if text.is_ascii() && !text.contains('\u{7f}') => Self(json.to_json()),
                     Some(text) => Self(Json::from(&*text)),
                     None => Self(json.to_json()),
                 }

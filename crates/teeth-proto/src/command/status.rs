@@ -1,7 +1,7 @@
 //! Who the agent is and how it is.
 
 use super::{ParamsError, SendError};
-use crate::wire::{Json, JsonKind, JsonRef, Object, members, object_of, slots};
+use crate::wire::{Json, JsonKind, JsonRef, Object, ObjectWriter, members, slots};
 
 /// Parameters of `handshake`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,9 +36,9 @@ impl Handshake {
         if self.is_too_long() {
             return Err(SendError::wrong("id", SHORT));
         }
-        let (version, id) = (Json::from(self.version.as_str()), Json::from(self.id.as_str()));
-        object_of([("version".to_owned(), version.as_ref()), ("id".to_owned(), id.as_ref())])
-            .map_err(|_| SendError::wrong("id", SHORT))
+        let mut params = ObjectWriter::new();
+        params.text("version", &self.version).text("id", &self.id);
+        params.finish().map_err(|_| SendError::wrong("id", SHORT))
     }
 
     fn is_too_long(&self) -> bool {
@@ -83,15 +83,21 @@ impl Status {
     /// deep.
     #[must_use]
     pub fn result(&self) -> Object {
-        let uptime =
-            self.uptime.filter(|uptime| uptime.is_finite()).and_then(|uptime| Json::encode(&uptime).ok());
-        let version = self.version.as_deref().map(Json::from);
-        let mode = self.mode.as_deref().map(Json::from);
-        let own = [("uptime", &uptime), ("version", &version), ("mode", &mode)];
-        let own =
-            own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.as_ref())));
-        let fields = self.fields.iter().map(|(name, value)| (name.clone(), value.as_ref()));
-        object_of(own.clone().chain(fields)).or_else(|_| object_of(own)).unwrap_or_default()
+        let own = || {
+            let mut result = ObjectWriter::new();
+            if let Some(uptime) = self.uptime.filter(|uptime| uptime.is_finite()) {
+                result.number("uptime", uptime);
+            }
+            if let Some(version) = &self.version {
+                result.text("version", version);
+            }
+            if let Some(mode) = &self.mode {
+                result.text("mode", mode);
+            }
+            result
+        };
+        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_ref()));
+        own().fields(fields).finish().or_else(|_| own().finish()).unwrap_or_default()
     }
 }
 

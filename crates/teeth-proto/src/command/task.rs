@@ -3,7 +3,7 @@
 use super::task_status::image_ids;
 use super::{ConfigDrive, ImageId, Method, ParamsError, SendError, TaskId};
 use crate::Dialect;
-use crate::wire::{Json, JsonKind, JsonRef, Object, object_of, slots};
+use crate::wire::{Json, JsonKind, JsonRef, Object, ObjectWriter, slots};
 
 /// A command that begins a task.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,23 +122,27 @@ impl TaskCommand {
 
     pub(super) fn params(&self, dialect: Dialect) -> Result<Object, SendError> {
         self.check(dialect)?;
-        let (name, value) = match &self.work {
-            Work::DiskErase | Work::FirmwareSecure => ("", None),
-            Work::QualityControl { chassis } => ("chassis", Some(chassis.clone())),
-            Work::CacheImages { images } => ("image_ids", Json::encode(images).ok()),
-            Work::PrepareImage { image } | Work::RunImage { image, .. } => {
-                ("image_id", Some(image.json().clone()))
+        let mut params = ObjectWriter::new();
+        params.json("task_id", self.task_id.json().as_ref());
+        match &self.work {
+            Work::DiskErase | Work::FirmwareSecure => {}
+            Work::QualityControl { chassis } => {
+                params.json("chassis", chassis.as_ref());
             }
-        };
-        let settings = match &self.work {
-            Work::RunImage { config_drive: Some(settings), .. } => Some(settings.settings()),
-            _ => None,
-        };
-        let first = [("task_id".to_owned(), self.task_id.json().as_ref())];
-        let value = value.as_ref().map(|value| (name.to_owned(), value.as_ref()));
-        let settings = settings.map(|settings| ("config_drive".to_owned(), settings.as_ref()));
-        object_of(first.into_iter().chain(value).chain(settings))
-            .map_err(|_| SendError::wrong("params", "less deep"))
+            Work::CacheImages { images } => {
+                params.list("image_ids", images.iter().map(|image| image.json().as_ref()));
+            }
+            Work::PrepareImage { image } => {
+                params.json("image_id", image.json().as_ref());
+            }
+            Work::RunImage { image, config_drive } => {
+                params.json("image_id", image.json().as_ref());
+                if let Some(settings) = config_drive {
+                    params.json("config_drive", settings.settings().as_ref());
+                }
+            }
+        }
+        params.finish().map_err(|_| SendError::wrong("params", "less deep"))
     }
 
     fn check(&self, dialect: Dialect) -> Result<(), SendError> {

@@ -1,7 +1,7 @@
 //! How a task is.
 
 use super::{ImageId, ParamsError, SendError, TaskId};
-use crate::wire::{Json, JsonRef, Object, object_of, slots};
+use crate::wire::{JsonRef, Object, ObjectWriter, slots};
 use std::fmt;
 
 /// Parameters of `task_status`. `Debug` shows of the text its length.
@@ -78,17 +78,21 @@ impl TaskStatus {
 
     pub(super) fn params(&self) -> Result<Object, SendError> {
         self.check()?;
-        let task_id = self.task_id.json();
-        let state = Json::from(self.state.name());
-        let number = |number: Option<f64>| number.and_then(|number| Json::encode(&number).ok());
-        let (percent, eta) = (number(self.percent), number(self.eta));
-        let msg = self.msg.as_deref().map(Json::from);
-        let images = self.image_ids.as_ref().and_then(|images| Json::encode(images).ok());
-        let own = [("percent", &percent), ("eta", &eta), ("msg", &msg), ("image_ids", &images)];
-        let own =
-            own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.as_ref())));
-        let first = [("task_id".to_owned(), task_id.as_ref()), ("state".to_owned(), state.as_ref())];
-        object_of(first.into_iter().chain(own)).map_err(|_| SendError::wrong("task_id", "less deep"))
+        let mut params = ObjectWriter::new();
+        params.json("task_id", self.task_id.json().as_ref()).text("state", self.state.name());
+        if let Some(percent) = self.percent {
+            params.number("percent", percent);
+        }
+        if let Some(eta) = self.eta {
+            params.number("eta", eta);
+        }
+        if let Some(msg) = &self.msg {
+            params.text("msg", msg);
+        }
+        if let Some(images) = &self.image_ids {
+            params.list("image_ids", images.iter().map(|image| image.json().as_ref()));
+        }
+        params.finish().map_err(|_| SendError::wrong("task_id", "less deep"))
     }
 
     fn check(&self) -> Result<(), SendError> {

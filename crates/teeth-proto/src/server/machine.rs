@@ -70,6 +70,8 @@ use web_time::Instant;
 /// ```
 pub struct Server {
     config: Config,
+    /// Settings of each session.
+    session: Arc<session::Config>,
     random: fastrand::Rng,
     peers: BTreeMap<ConnectionId, Peer>,
     next_connection: u64,
@@ -101,7 +103,11 @@ impl Server {
     /// [`ConfigError`] if a setting cannot be.
     pub fn new(config: Config, now: Instant) -> Result<Self, ConfigError> {
         config.check()?;
+        let mut session = config.session.clone();
+        // Only what waits for the application counts, which is known after the dispatch.
+        (session.max_unanswered, session.max_unanswered_bytes) = (usize::MAX, usize::MAX);
         Ok(Self {
+            session: Arc::new(session),
             random: fastrand::Rng::with_seed(config.session.seed),
             config,
             peers: BTreeMap::new(),
@@ -132,11 +138,8 @@ impl Server {
             self.event(Event::ConnectionEnded { connection, reason: CloseReason::TooManyConnections });
             return connection;
         }
-        let mut config = self.config.session.clone();
-        config.seed = self.random.u64(..);
-        // Only what waits for the application counts, which is known after the dispatch.
-        (config.max_unanswered, config.max_unanswered_bytes) = (usize::MAX, usize::MAX);
-        let mut session = Session::new(config, self.now).expect("the settings were checked");
+        let seed = self.random.u64(..);
+        let mut session = Session::of_checked(Arc::clone(&self.session), seed, self.now);
         if self.config.pings && self.config.session.dialect == Dialect::Document {
             session.start_pings(self.now);
         }

@@ -79,7 +79,8 @@ pub struct Session {
 }
 
 struct Core {
-    config: Config,
+    /// Shared by the sessions of a server.
+    config: Arc<Config>,
     random: fastrand::Rng,
     /// Commands of ours that are unanswered, by the UUID of their id.
     calls: BTreeMap<u128, Call>,
@@ -123,7 +124,13 @@ impl Session {
     /// [`ConfigError`] if a setting cannot be.
     pub fn new(config: Config, now: Instant) -> Result<Self, ConfigError> {
         config.check()?;
-        Ok(Self { lines: LineBuffer::new(config.max_line), core: Core::new(config, now) })
+        let seed = config.seed;
+        Ok(Self::of_checked(Arc::new(config), seed, now))
+    }
+
+    /// Starts with settings that were checked, and a seed of its own.
+    pub(crate) fn of_checked(config: Arc<Config>, seed: u64, now: Instant) -> Self {
+        Self { lines: LineBuffer::new(config.max_line), core: Core::new(config, seed, now) }
     }
 
     // Commands
@@ -328,9 +335,9 @@ impl Session {
 }
 
 impl Core {
-    fn new(config: Config, now: Instant) -> Self {
+    fn new(config: Arc<Config>, seed: u64, now: Instant) -> Self {
         Self {
-            random: fastrand::Rng::with_seed(config.seed),
+            random: fastrand::Rng::with_seed(seed),
             idle_at: now.checked_add(config.idle_timeout),
             config,
             calls: BTreeMap::new(),
@@ -442,7 +449,7 @@ impl Core {
         let uuid = uuid::Builder::from_random_bytes(self.random.u128(..).to_be_bytes()).into_uuid();
         let name = method.as_ref().unwrap_or(&Method::Ping).name(self.config.dialect);
         let line = encode(&Message::Command {
-            version: version().as_ref(),
+            version: JsonRef::of(VERSION),
             params: params.as_ref(),
             id: Json::from(&*uuid.hyphenated().to_string()).as_ref(),
             method: Json::from(name).as_ref(),
@@ -638,10 +645,6 @@ pub(crate) fn next_tick(tick: Instant, period: Duration, now: Instant) -> Option
 
 const TOO_LONG: &str = "the answer would be longer than a line may be";
 pub(crate) const TOO_MANY: &str = "too many commands are unanswered";
-
-fn version() -> Json {
-    Json::parse(VERSION).expect("it is JSON")
-}
 
 /// Returns the UUID of an id as this crate writes ids. Ids match exactly: capitals are another id.
 fn own_uuid(id: JsonRef<'_>) -> Option<u128> {

@@ -1,6 +1,6 @@
 //! Writing messages as the original does: ASCII, `", "` and `": "` between tokens.
 
-use super::Message;
+use super::{JsonRef, Message};
 use bytes::Bytes;
 use serde::ser::Serialize;
 use serde_json::ser::{CharEscape, Formatter, Serializer};
@@ -10,7 +10,7 @@ use std::io::{self, Write};
 /// refuse them.
 #[must_use]
 pub fn encode(message: &Message<'_>) -> Bytes {
-    let mut line = Vec::with_capacity(128);
+    let mut line = Vec::with_capacity(capacity(message));
     match message {
         Message::Command { version, params, id, method } => {
             member(&mut line, "{\"version\": ", version.text());
@@ -34,6 +34,18 @@ pub fn encode(message: &Message<'_>) -> Bytes {
     line.into()
 }
 
+fn capacity(message: &Message<'_>) -> usize {
+    let none = JsonRef::of("");
+    let parts = match message {
+        Message::Command { version, params, id, method } => [*version, *params, *id, *method],
+        Message::Result { version, id, result } => [*version, *id, *result, none],
+        Message::Error { version, id, error } => [*version, *id, *error, none],
+        Message::FatalError(text) => [*text, none, none, none],
+    };
+    let names = 48;
+    names + parts.iter().map(|part| part.text().len()).sum::<usize>()
+}
+
 fn member(line: &mut Vec<u8>, name: &str, value: &str) {
     line.extend_from_slice(name.as_bytes());
     push_ascii(line, value).expect("writing to memory does not fail");
@@ -46,10 +58,32 @@ pub(super) fn spaced<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Str
     Ok(String::from_utf8(text).expect("it is ASCII"))
 }
 
+/// Writes a string in quotes.
+pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
+    let is_plain = |byte: u8| (b' '..0x7F).contains(&byte) & (byte != b'"') & (byte != b'\\');
+    // Without a way out in the middle, so that many bytes are looked at at once.
+    if text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        text.serialize(&mut Serializer::with_formatter(out, Spaced))
+            .expect("writing to memory does not fail");
+    }
+}
+
+/// Writes a number as the original's interpreter does.
+pub(super) fn push_number(out: &mut Vec<u8>, number: f64) {
+    Spaced.write_f64(out, number).expect("writing to memory does not fail");
+}
+
 /// Copies JSON text. What is not plain ASCII can only stand in strings, where an escape means the same.
-fn push_ascii<W: Write + ?Sized>(out: &mut W, text: &str) -> io::Result<()> {
+pub(super) fn push_ascii<W: Write + ?Sized>(out: &mut W, text: &str) -> io::Result<()> {
     let is_special = |byte: u8| byte >= 0x7F;
     let mut rest = text;
+    if !text.bytes().fold(false, |found, byte| found | is_special(byte)) {
+        return out.write_all(text.as_bytes());
+    }
     while let Some(at) = rest.bytes().position(is_special) {
         out.write_all(&rest.as_bytes()[..at])?;
         let special = rest[at..].chars().next().expect("a byte is there");

@@ -1,7 +1,7 @@
 //! JSON values that keep their text.
 
-use super::encode::spaced;
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
+use super::encode::{push_string, spaced};
+use serde::de::{Deserialize, Deserializer, IgnoredAny};
 use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -16,12 +16,12 @@ pub const NESTING_LIMIT: usize = 979;
 /// One JSON value, as its text on one line. `Debug` shows kind and length only: values may hold keys.
 ///
 /// Equal texts are equal values here, nothing else: `1.0` and `1` differ.
-#[derive(Clone)]
-pub struct Json(Box<RawValue>);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Json(Box<str>);
 
 /// A borrowed [`Json`].
-#[derive(Clone, Copy)]
-pub struct JsonRef<'a>(&'a RawValue);
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct JsonRef<'a>(&'a str);
 
 /// Why a text is no JSON value, or not the wanted one. Holds none of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +63,7 @@ impl Json {
     /// [`JsonError::Syntax`], [`JsonError::TooDeep`].
     pub fn parse(text: &str) -> Result<Self, JsonError> {
         let raw: &RawValue = serde_json::from_str(text).map_err(|_| JsonError::Syntax)?;
-        Self::on_one_line(raw.to_owned())
+        Self::on_one_line(raw.get().into())
     }
 
     /// Writes a value.
@@ -72,26 +72,25 @@ impl Json {
     /// [`JsonError::WrongForm`] if the value cannot be JSON, as a map with keys that are no strings;
     /// [`JsonError::TooDeep`].
     pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
-        let text = spaced(value).map_err(|_| JsonError::WrongForm)?;
-        Self::on_one_line(RawValue::from_string(text).map_err(|_| JsonError::WrongForm)?)
+        Self::on_one_line(spaced(value).map_err(|_| JsonError::WrongForm)?.into())
     }
 
-    /// The only way in: values have no line feed, and leave one level for the message around them.
-    fn on_one_line(raw: Box<RawValue>) -> Result<Self, JsonError> {
-        if nests_deeper(raw.get().as_bytes(), NESTING_LIMIT - 1) {
+    /// The way in for all that is JSON: values have no line feed, and leave one level for the message around them.
+    pub(super) fn on_one_line(text: Box<str>) -> Result<Self, JsonError> {
+        if nests_deeper(text.as_bytes(), NESTING_LIMIT - 1) {
             return Err(JsonError::TooDeep);
         }
-        if !raw.get().contains('\n') {
-            return Ok(Self(raw));
+        match memchr::memchr(b'\n', text.as_bytes()) {
+            None => Ok(Self(text)),
+            // Between tokens, since it cannot stand in a string.
+            Some(_) => Ok(Self(text.replace('\n', " ").into())),
         }
-        // Between tokens, since it cannot stand in a string.
-        RawValue::from_string(raw.get().replace('\n', " ")).map(Self).map_err(|_| JsonError::Syntax)
     }
 
     /// Returns `null`.
     #[must_use]
     pub fn null() -> Self {
-        Self(RawValue::NULL.to_owned())
+        Self("null".into())
     }
 
     /// Borrows it.
@@ -103,7 +102,7 @@ impl Json {
     /// Returns the text.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.0.get()
+        &self.0
     }
 
     /// Reads it as a value of a type.
@@ -119,7 +118,12 @@ impl<'a> JsonRef<'a> {
     /// Returns the text.
     #[must_use]
     pub fn text(self) -> &'a str {
-        self.0.get()
+        self.0
+    }
+
+    /// Takes what is known to be JSON on one line.
+    pub(crate) const fn of(text: &'a str) -> Self {
+        Self(text)
     }
 
     /// Returns the kind.
@@ -181,7 +185,7 @@ impl<'a> JsonRef<'a> {
     /// Copies it.
     #[must_use]
     pub fn to_json(self) -> Json {
-        Json(self.0.to_owned())
+        Json(self.0.into())
     }
 }
 
@@ -192,7 +196,8 @@ pub(super) fn is_json(text: &str) -> bool {
 
 /// Whether a control character stands in a string as it is. The names of members would be read with it.
 pub(super) fn has_raw_control(text: &[u8]) -> bool {
-    if !text.iter().any(|&byte| byte < b' ') {
+    // Without a way out in the middle, so that many bytes are looked at at once.
+    if !text.iter().fold(false, |found, &byte| found | (byte < b' ')) {
         return false;
     }
     let (mut in_string, mut escaped) = (false, false);
@@ -233,7 +238,9 @@ pub(super) fn nests_deeper(text: &[u8], limit: usize) -> bool {
 
 impl From<&str> for Json {
     fn from(text: &str) -> Self {
-        Self::encode(text).unwrap_or_else(|_| Self::null())
+        let mut json = Vec::with_capacity(text.len() + 2);
+        push_string(&mut json, text);
+        Self(String::from_utf8(json).expect("it is ASCII").into())
     }
 }
 
@@ -242,34 +249,6 @@ impl<'a> From<&'a Json> for JsonRef<'a> {
         json.as_ref()
     }
 }
-
-impl PartialEq for Json {
-    fn eq(&self, other: &Self) -> bool {
-        self.text() == other.text()
-    }
-}
-
-impl Eq for Json {}
-
-impl PartialOrd for Json {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Json {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.text().cmp(other.text())
-    }
-}
-
-impl PartialEq for JsonRef<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.text() == other.text()
-    }
-}
-
-impl Eq for JsonRef<'_> {}
 
 impl fmt::Debug for JsonRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -285,24 +264,26 @@ impl fmt::Debug for Json {
 
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        self.as_ref().serialize(serializer)
     }
 }
 
 impl Serialize for JsonRef<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        let raw: &RawValue = serde_json::from_str(self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::on_one_line(Box::<RawValue>::deserialize(deserializer)?).map_err(D::Error::custom)
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Self::on_one_line(Box::<str>::from(raw)).map_err(serde::de::Error::custom)
     }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for JsonRef<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&'a RawValue>::deserialize(deserializer).map(Self)
+        <&'a RawValue>::deserialize(deserializer).map(|raw| Self(raw.get()))
     }
 }

@@ -40,4 +40,4 @@ pub use message::{Message, MessageId, VERSION, decode};
 pub use object::Object;
 pub use violation::Violation;
 
-pub(crate) use object::{members, object_of, slots};
+pub(crate) use object::{ObjectWriter, members, slots};

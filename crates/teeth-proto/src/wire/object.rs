@@ -1,5 +1,6 @@
 //! JSON objects: checked once, looked into by name.
 
+use super::encode::{push_ascii, push_number, push_string};
 use super::{Json, JsonError, JsonKind, JsonRef};
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
@@ -84,40 +85,102 @@ pub(crate) fn members(object: JsonRef<'_>) -> Vec<(String, JsonRef<'_>)> {
 
         fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut members: Self::Value = Vec::new();
-            let mut places = std::collections::BTreeMap::new();
             while let Some(Name(name)) = map.next_key()? {
                 let value = map.next_value()?;
-                let Some(name) = name else { continue };
-                match places.get(&name) {
-                    Some(&place) => {
-                        let member: &mut (String, JsonRef<'de>) = &mut members[place];
-                        member.1 = value;
-                    }
-                    None => {
-                        places.insert(name.clone(), members.len());
-                        members.push((name, value));
-                    }
-                }
+                members.extend(name.map(|name| (name, value)));
             }
-            Ok(members)
+            Ok(each_once(members))
         }
     }
     let mut deserializer = serde_json::Deserializer::from_str(object.text());
     Deserializer::deserialize_map(&mut deserializer, Members).unwrap_or_default()
 }
 
-/// Writes an object of members that have different names; an error if one nests too deep for that.
-pub(crate) fn object_of<'a>(
-    members: impl IntoIterator<Item = (String, JsonRef<'a>)>,
-) -> Result<Object, JsonError> {
-    struct Members<I>(std::cell::RefCell<I>);
-    impl<'a, I: Iterator<Item = (String, JsonRef<'a>)>> Serialize for Members<I> {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.collect_map(&mut *self.0.borrow_mut())
+/// Leaves each name once, in its first place and with its last value.
+fn each_once(members: Vec<(String, JsonRef<'_>)>) -> Vec<(String, JsonRef<'_>)> {
+    if members.len() <= FEW {
+        let mut once: Vec<(String, JsonRef<'_>)> = Vec::with_capacity(members.len());
+        for (name, value) in members {
+            match once.iter_mut().find(|(known, _)| *known == name) {
+                Some(member) => member.1 = value,
+                None => once.push((name, value)),
+            }
         }
+        return once;
     }
-    let members = Members(std::cell::RefCell::new(members.into_iter()));
-    Object::encode(&members)
+    let mut order: Vec<usize> = (0..members.len()).collect();
+    order.sort_by(|&a, &b| members[a].0.cmp(&members[b].0).then(a.cmp(&b)));
+    let mut last_values = std::collections::BTreeMap::new();
+    for equal in order.chunk_by(|&a, &b| members[a].0 == members[b].0) {
+        last_values.insert(equal[0], members[equal[equal.len() - 1]].1);
+    }
+    let first_places = members.into_iter().enumerate();
+    first_places.filter_map(|(place, (name, _))| Some((name, *last_values.get(&place)?))).collect()
+}
+
+/// So few names are compared with each other.
+const FEW: usize = 16;
+
+/// Writes an object, member by member, in the original's spelling. Names must differ.
+pub(crate) struct ObjectWriter(Vec<u8>);
+
+impl ObjectWriter {
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(128))
+    }
+
+    fn name(&mut self, name: &str) {
+        self.0.extend_from_slice(if self.0.is_empty() { b"{" } else { b", " });
+        push_string(&mut self.0, name);
+        self.0.extend_from_slice(b": ");
+    }
+
+    pub(crate) fn text(&mut self, name: &str, text: &str) -> &mut Self {
+        self.name(name);
+        push_string(&mut self.0, text);
+        self
+    }
+
+    /// Writes a finite number.
+    pub(crate) fn number(&mut self, name: &str, number: f64) -> &mut Self {
+        self.name(name);
+        push_number(&mut self.0, number);
+        self
+    }
+
+    pub(crate) fn json(&mut self, name: &str, json: JsonRef<'_>) -> &mut Self {
+        self.name(name);
+        push_ascii(&mut self.0, json.text()).expect("writing to memory does not fail");
+        self
+    }
+
+    pub(crate) fn list<'a>(&mut self, name: &str, items: impl Iterator<Item = JsonRef<'a>>) -> &mut Self {
+        self.name(name);
+        self.0.push(b'[');
+        for (place, item) in items.enumerate() {
+            self.0.extend_from_slice(if place == 0 { b"" } else { b", " });
+            push_ascii(&mut self.0, item.text()).expect("writing to memory does not fail");
+        }
+        self.0.push(b']');
+        self
+    }
+
+    pub(crate) fn fields<'a>(
+        &mut self,
+        fields: impl IntoIterator<Item = (&'a str, JsonRef<'a>)>,
+    ) -> &mut Self {
+        for (name, value) in fields {
+            self.json(name, value);
+        }
+        self
+    }
+
+    /// Returns the object; an error if a member nests too deep for that.
+    pub(crate) fn finish(&mut self) -> Result<Object, JsonError> {
+        let mut text = std::mem::take(&mut self.0);
+        text.extend_from_slice(if text.is_empty() { b"{}" } else { b"}" });
+        Json::on_one_line(String::from_utf8(text).expect("it is ASCII").into()).map(Object)
+    }
 }
 
 /// A member's name; `None` if it is no proper Unicode.
