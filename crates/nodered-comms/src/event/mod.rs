@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `status/<node>` | [`NodeStatus`] | while it is not blank |
 //! | `notification/<id>` | [`Notification`] | some, see [`Notification::is_retained`] |
-//! | `debug` | [`DebugMessage`](crate::debug::DebugMessage) | no |
+//! | `debug` | [`DebugMessage`] | no |
 //! | `event-log/<id>` | [`LogEntry`] | no |
 //! | `multiplayer/…` | [`Multiplayer`] | no |
 //! | `hb` | a number | no |
