@@ -2,6 +2,7 @@
 
 mod board;
 mod ithiltir;
+mod node_red;
 mod teeth;
 
 use board::{Board, Look, Row};
@@ -34,6 +35,8 @@ enum Protocol {
     Ithiltir,
     /// teeth-agent commands and tasks
     Teeth,
+    /// Node-RED comms
+    NodeRed,
 }
 
 #[tokio::main]
@@ -59,6 +62,12 @@ async fn main() -> ExitCode {
             if wanted(Protocol::Teeth) {
                 let row = board.row("teeth", &teeth::STEPS, teeth::PROFILE);
                 run(&row, teeth::tour(&row)).await;
+            }
+        },
+        async {
+            if wanted(Protocol::NodeRed) {
+                let row = board.row("node-red", &node_red::STEPS, node_red::PROFILE);
+                run(&row, node_red::tour(&row)).await;
             }
         },
     );
