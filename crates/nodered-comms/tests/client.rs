@@ -155,7 +155,7 @@ fn what_cannot_be_discovered() {
         (200, "<html>", "Discovered { protected: false }"),
         (401, "Unauthorized", "Discovered { protected: true }"),
         (200, "{\"type\":\"strategy\"}", "Discovered { protected: true }"),
-        (502, "Bad Gateway", "Waiting { wait: 1s, failures: 1 }"),
+        (502, "Bad Gateway", "RequestFailed(Status(502))"),
     ] {
         let mut test = Test::with(Credentials::None, |_| {});
         test.seen();
@@ -164,8 +164,9 @@ fn what_cannot_be_discovered() {
     }
     let mut test = Test::with(Credentials::None, |_| {});
     test.seen();
-    test.client.0.handle_failure(test.request(), FailureKind::Unreachable, test.now);
-    assert_eq!(test.seen(), ["Waiting { wait: 1s, failures: 1 }"]);
+    let id = test.request();
+    test.client.0.handle_failure(id, FailureKind::Unreachable, test.now);
+    assert_eq!(test.seen(), ["RequestFailed(Unreachable)", "Waiting { wait: 1s, failures: 1 }"]);
 }
 
 #[test]
@@ -325,7 +326,8 @@ fn a_runtime_that_does_not_answer_is_given_up() {
     let mut test = Test::with(Credentials::None, |_| {});
     test.seen();
     let log = test.log(seconds(10));
-    assert_eq!(log, [(10, "cancel".to_owned()), (10, "Waiting { wait: 1s, failures: 1 }".to_owned())]);
+    let expected = ["cancel", "RequestFailed(TimedOut)", "Waiting { wait: 1s, failures: 1 }"];
+    assert_eq!(log, expected.map(|text| (10, text.to_owned())));
     // The upgrade: a wrong path.
     let mut test = Test::with(Credentials::None, |config| config.discovery = Discovery::AssumeOpen);
     test.seen();
@@ -391,6 +393,17 @@ fn a_frame_over_the_limit_ends_the_connection() {
     test.seen();
     test.text("[1,2,3,4,5]");
     assert!(test.seen()[1].ends_with("reason: FrameTooLong }"));
+    for (end, reason) in [
+        (Client::handle_frame_too_long as fn(&mut Client, ConnectionId, Instant), "FrameTooLong"),
+        (Client::handle_stalled, "Stalled"),
+    ] {
+        let mut test = Test::ready();
+        let connection = test.connection();
+        end(&mut test.client.0, connection, test.now);
+        let seen = test.seen();
+        assert_eq!(seen[0], "disconnect");
+        assert!(seen[1].ends_with(&format!("reason: {reason} }}")));
+    }
 }
 
 #[test]

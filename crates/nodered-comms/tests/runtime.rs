@@ -465,6 +465,13 @@ fn frames_that_are_too_long_and_too_many_while_a_token_is_looked_up_end_the_conn
     test.seen();
     test.text(editor, "{\"a\":\"bcdef\"}");
     assert_eq!(test.seen()[0], "1 disconnect 1009");
+    let editor = test.accept();
+    test.seen();
+    test.runtime.0.handle_frame_too_long(editor, test.now);
+    assert_eq!(
+        test.seen(),
+        ["2 disconnect 1009", "ConnectionEnded { connection: ConnectionId(2), reason: TooMuch }"]
+    );
     let mut test = Test::with(Access::Users, |config| config.max_held = 10);
     let editor = test.accept();
     test.text(editor, "{\"auth\":\"t\"}");

@@ -166,9 +166,8 @@ impl Driver {
                     self.traffic.count_sent();
                     link.push(text.into());
                     if link.unwritten() > self.transport.max_unwritten {
-                        tracing::warn!("the runtime does not read");
                         self.link = None;
-                        self.client.handle_disconnect(connection, Instant::now());
+                        self.client.handle_stalled(connection, Instant::now());
                     }
                 }
             }
@@ -236,9 +235,13 @@ impl Driver {
                 self.client.handle_disconnect(connection, Instant::now());
             }
             Moved::Refused(code) => {
-                tracing::warn!(code, is_too_long = code == TOO_LONG, "a frame of the runtime is refused");
+                tracing::warn!(code, "a frame of the runtime is refused");
                 self.part(connection, Some(code));
-                self.client.handle_disconnect(connection, Instant::now());
+                if code == TOO_LONG {
+                    self.client.handle_frame_too_long(connection, Instant::now());
+                } else {
+                    self.client.handle_disconnect(connection, Instant::now());
+                }
             }
             Moved::Lost(error) => {
                 tracing::info!(%error, "the connection is lost");

@@ -152,6 +152,8 @@ enum Work {
 enum Input {
     Text(Utf8Bytes),
     Gone,
+    /// A frame is longer than the limit.
+    TooLong,
 }
 
 impl Driver {
@@ -270,6 +272,10 @@ impl Driver {
                 self.peers.remove(&connection);
                 self.runtime.handle_disconnect(connection, Instant::now());
             }
+            Input::TooLong => {
+                self.peers.remove(&connection);
+                self.runtime.handle_frame_too_long(connection, Instant::now());
+            }
         }
     }
 }
@@ -344,8 +350,9 @@ async fn serve(
                     return;
                 }
                 Moved::Refused(code) => {
-                    tracing::info!(code, is_too_long = code == TOO_LONG, "a frame is refused");
-                    tokio::join!(gone(), link.close(Some(code), limit));
+                    tracing::info!(code, "a frame is refused");
+                    let news = if code == TOO_LONG { Input::TooLong } else { Input::Gone };
+                    let _ = tokio::join!(inbox.send((connection, news)), link.close(Some(code), limit));
                     return;
                 }
                 Moved::Lost(error) => {

@@ -40,7 +40,8 @@ use web_time::Instant;
 /// - commands: [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe), [`publish`](Self::publish),
 ///   [`login`](Self::login), [`retry`](Self::retry), [`close`](Self::close)
 /// - inputs: [`handle_connected`](Self::handle_connected), [`handle_connect_failed`](Self::handle_connect_failed),
-///   [`handle_text`](Self::handle_text), [`handle_disconnect`](Self::handle_disconnect),
+///   [`handle_text`](Self::handle_text), [`handle_frame_too_long`](Self::handle_frame_too_long),
+///   [`handle_stalled`](Self::handle_stalled), [`handle_disconnect`](Self::handle_disconnect),
 ///   [`handle_response`](Self::handle_response), [`handle_failure`](Self::handle_failure),
 ///   [`handle_timeout`](Self::handle_timeout)
 /// - outputs: [`poll_output`](Self::poll_output), [`poll_timeout`](Self::poll_timeout)
@@ -323,8 +324,7 @@ impl Client {
             return;
         }
         if text.len() > self.config.max_frame {
-            self.outputs.push_back(Output::Disconnect { connection });
-            return self.failed(connection, CloseReason::FrameTooLong);
+            return self.give_up(connection, CloseReason::FrameTooLong);
         }
         *has_frame = true;
         if *is_ready {
@@ -336,6 +336,23 @@ impl Client {
             Ok(Frame::Bare(item)) => item.into_iter().for_each(|item| self.item(connection, item)),
             Ok(Frame::Batch(items)) => items.into_iter().for_each(|item| self.item(connection, item)),
             Err(_) => self.event(Event::FrameIgnored { length: text.len() }),
+        }
+    }
+
+    /// A frame is longer than [`Config::max_frame`], as the transport found before there was any text of it. Ends the
+    /// connection.
+    pub fn handle_frame_too_long(&mut self, connection: ConnectionId, now: Instant) {
+        self.see(now);
+        if matches!(self.link, Link::Open { connection: current, .. } if current == connection) {
+            self.give_up(connection, CloseReason::FrameTooLong);
+        }
+    }
+
+    /// The runtime does not read: more is unwritten than the driver is willing to hold. Ends the connection.
+    pub fn handle_stalled(&mut self, connection: ConnectionId, now: Instant) {
+        self.see(now);
+        if matches!(self.link, Link::Open { connection: current, .. } if current == connection) {
+            self.give_up(connection, CloseReason::Stalled);
         }
     }
 
@@ -364,9 +381,10 @@ impl Client {
     }
 
     /// There is no answer to a request.
-    pub fn handle_failure(&mut self, id: RequestId, _kind: FailureKind, now: Instant) {
+    pub fn handle_failure(&mut self, id: RequestId, kind: FailureKind, now: Instant) {
         self.see(now);
         if matches!(self.link, Link::Discovering(current) | Link::LoggingIn(current) if current == id) {
+            self.event(Event::RequestFailed(kind));
             self.wait();
         }
     }
@@ -378,6 +396,7 @@ impl Client {
             match (timer, &self.link) {
                 (Timer::Request, Link::Discovering(id) | Link::LoggingIn(id)) => {
                     self.outputs.push_back(Output::Cancel(*id));
+                    self.event(Event::RequestFailed(FailureKind::TimedOut));
                     self.wait();
                 }
                 (Timer::Connect, Link::Connecting(connection)) => {
@@ -496,7 +515,10 @@ impl Client {
         let protected = match (wants_token(response), response.status()) {
             (Some(protected), _) => protected,
             (None, StatusCode::UNAUTHORIZED) => true,
-            (None, status) if status.is_server_error() => return self.wait(),
+            (None, status) if status.is_server_error() => {
+                self.event(Event::RequestFailed(FailureKind::Status(status)));
+                return self.wait();
+            }
             // Runtimes of other makes have comms and no admin API.
             (None, _) => false,
         };
@@ -515,6 +537,7 @@ impl Client {
         if response.status().is_client_error() {
             return self.login_needed(LoginProblem::Refused(response.status()));
         }
+        self.event(Event::RequestFailed(FailureKind::Status(response.status())));
         self.wait();
     }
 

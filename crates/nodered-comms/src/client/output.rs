@@ -61,6 +61,8 @@ pub enum Event {
         /// Whether it does.
         protected: bool,
     },
+    /// The admin API gave no usable answer; the client waits and asks again.
+    RequestFailed(FailureKind),
     /// A token was fetched.
     LoggedIn {
         /// How long it is good, as the runtime says.
@@ -187,23 +189,30 @@ pub enum CloseReason {
     /// The transport ended, or the runtime closed the connection.
     #[error("the connection was lost or closed by the runtime")]
     Disconnected,
-    /// An answer of the admin API was missing or not understood.
-    #[error("the admin API gives no usable answer")]
-    AdminApi,
+    /// The runtime does not read what it is sent.
+    #[error("the runtime does not read what it is sent")]
+    Stalled,
 }
 
-/// Why there is no response to a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why there is no usable response to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FailureKind {
     /// No connection: refused, unreachable, no such name.
+    #[error("no connection can be made")]
     Unreachable,
     /// The connection broke.
+    #[error("the connection broke")]
     ConnectionLost,
     /// It took too long.
+    #[error("it took too long")]
     TimedOut,
     /// TLS did not come about.
+    #[error("TLS did not come about")]
     Tls,
+    /// There is a response of this status, and it is of no use.
+    #[error("the answer's status is {0}")]
+    Status(StatusCode),
 }
 
 /// Why a command was refused. Nothing has changed.

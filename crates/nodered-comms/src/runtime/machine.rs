@@ -44,7 +44,7 @@ use web_time::Instant;
 ///   [`publish_to`](Self::publish_to), [`publish_except`](Self::publish_except), [`status`](Self::status),
 ///   [`withdraw_status`](Self::withdraw_status), [`notify`](Self::notify), [`debug`](Self::debug), [`log`](Self::log),
 ///   [`end_session`](Self::end_session), [`disconnect`](Self::disconnect), [`close`](Self::close)
-/// - inputs: [`handle_text`](Self::handle_text), [`handle_user`](Self::handle_user),
+/// - inputs: [`handle_text`](Self::handle_text), [`handle_frame_too_long`](Self::handle_frame_too_long), [`handle_user`](Self::handle_user),
 ///   [`handle_no_user`](Self::handle_no_user), [`handle_stalled`](Self::handle_stalled),
 ///   [`handle_disconnect`](Self::handle_disconnect), [`handle_timeout`](Self::handle_timeout)
 /// - outputs: [`poll_output`](Self::poll_output), [`poll_timeout`](Self::poll_timeout)
@@ -352,6 +352,13 @@ impl Runtime {
         if let Some((connection, _)) = self.looked_up(id) {
             self.refuse(connection, CloseReason::Refused);
         }
+    }
+
+    /// A frame is longer than [`Config::max_frame`], as the transport found before there was any text of it. Ends the
+    /// connection with code 1009.
+    pub fn handle_frame_too_long(&mut self, connection: ConnectionId, now: Instant) {
+        self.see(now);
+        self.end(connection, Some(Some(1009)), CloseReason::TooMuch);
     }
 
     /// An editor does not read: more is unwritten than the driver is willing to hold. Ends the connection.
