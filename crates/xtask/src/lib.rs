@@ -1,9 +1,10 @@
 //! The chores of the workspace, behind `cargo xtask`: what CI runs, the vectors and captures of the original
-//! programs against the crates, the scoreboard, the fuzz targets.
+//! programs against the crates, the peers of `examples/interop`, the scoreboard, the fuzz targets.
 
 pub mod ci;
 pub mod conformance;
 pub mod fuzz;
+pub mod interop;
 mod json;
 mod names;
 pub mod process;

@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use xtask::conformance::{self, Suite};
+use xtask::interop::{self, Peer};
 use xtask::replay::{self, Protocol};
 use xtask::{Tally, ci, fuzz};
 
@@ -63,11 +64,12 @@ enum Chore {
         /// Targets; all of them if none is named
         targets: Vec<String>,
     },
-    /// Runs our programs against foreign peers
+    /// Runs our programs against real and foreign peers (`examples/interop`)
     Interop {
         /// Whose
-        #[arg(trailing_var_arg = true, hide = true)]
-        rest: Vec<String>,
+        peer: Peer,
+        /// Parts of the checks; all of them if none is named
+        parts: Vec<String>,
     },
     /// Runs the hostile peers
     Attack {
@@ -96,7 +98,8 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Replay { protocol, files } => count(&files, |file, tally| replay::run(protocol, file, tally)),
         Chore::Scoreboard { json, only } => scoreboard(json, only),
         Chore::Fuzz { seconds, targets } => Ok(done(fuzz::run(seconds, &targets)?)),
-        Chore::Interop { .. } | Chore::Attack { .. } => {
+        Chore::Interop { peer, parts } => Ok(interop(peer, &parts)),
+        Chore::Attack { .. } => {
             eprintln!("cargo xtask: no suite yet");
             Ok(ExitCode::from(2))
         }
@@ -111,6 +114,17 @@ fn count(
     files.iter().try_for_each(|file| run(file, &mut tally))?;
     println!("{tally}");
     Ok(done(tally.failures().is_empty()))
+}
+
+/// A peer that cannot be had is a failure, and a loud one: else nobody would notice that nothing was checked.
+fn interop(peer: Peer, parts: &[String]) -> ExitCode {
+    match interop::run(peer, parts) {
+        Ok(well) => done(well),
+        Err(error) => {
+            eprintln!("cargo xtask interop: FAILED: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn scoreboard(json: bool, only: Option<String>) -> anyhow::Result<ExitCode> {

@@ -6,7 +6,11 @@ use xtask::{Tally, root};
 
 #[track_caller]
 fn check(suite: Suite, file: &str, passed: usize, deviations: &[(&str, usize)]) {
-    let folder = if suite == Suite::TeethLines { "crates/teeth-proto" } else { "crates/ithiltir-proto" };
+    let folder = match suite {
+        Suite::TeethLines => "crates/teeth-proto",
+        Suite::NoderedTopics => "crates/nodered-comms",
+        _ => "crates/ithiltir-proto",
+    };
     let file: PathBuf = root().join(folder).join("tests/vectors").join(file);
     let mut tally = Tally::default();
     run(suite, &file, &mut tally).unwrap();
@@ -75,9 +79,37 @@ fn a_line_of_teeth_that_was_changed_fails() {
 }
 
 #[test]
+fn nodered_topics() {
+    check(Suite::NoderedTopics, "nodered-topics.json", 114, &[("brace-quantifier", 5)]);
+}
+
+#[test]
+fn a_topic_that_was_changed_fails() {
+    for (pattern, topic, matches) in [
+        ("status/#", "status", "false"),
+        ("a+b", "ab", "true"),
+        ("a{", "a{", "\"error\""),
+        ("#", "a", "true"),
+    ] {
+        let row = format!("[{{\"pattern\":{pattern:?},\"topic\":{topic:?},\"matches\":{matches}}}]");
+        let changed = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("changed-topic.json");
+        std::fs::write(&changed, row).unwrap();
+        let mut tally = Tally::default();
+        run(Suite::NoderedTopics, &changed, &mut tally).unwrap();
+        assert_eq!(tally.failures().len(), 1, "{pattern} {topic}: {tally}");
+    }
+}
+
+#[test]
 fn a_file_of_another_suite_is_refused() {
     let file = root().join("crates/ithiltir-proto/tests/vectors/ithiltir-urls.json");
-    let others = [Suite::IthiltirManifests, Suite::IthiltirRounds, Suite::IthiltirStatics, Suite::TeethLines];
+    let others = [
+        Suite::IthiltirManifests,
+        Suite::IthiltirRounds,
+        Suite::IthiltirStatics,
+        Suite::TeethLines,
+        Suite::NoderedTopics,
+    ];
     for suite in others {
         assert!(run(suite, &file, &mut Tally::default()).is_err());
     }

@@ -1,6 +1,7 @@
 //! Stages that look at something instead of running a tool.
 
 use super::protocol_crates;
+use crate::interop::{self, Peer};
 use crate::process::{self, End};
 use crate::{fuzz, root};
 use anyhow::{Context as _, bail, ensure};
@@ -91,6 +92,12 @@ pub(super) fn package(left: Left<'_>) -> anyhow::Result<()> {
         }
         println!("    {name}: {} files", files.len());
     }
+    Ok(())
+}
+
+/// Our programs work with real and foreign peers. What cannot be installed is a failure. Has limits of its own.
+pub(super) fn interop(_left: Left<'_>) -> anyhow::Result<()> {
+    ensure!(interop::run(Peer::NodeRed, &[])?, "our programs and Node-RED do not agree: see above");
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod lines;
 mod manifests;
 mod rounds;
 mod statics;
+pub(crate) mod topics;
 mod urls;
 
 use crate::Tally;
@@ -27,6 +28,8 @@ pub enum Suite {
     IthiltirStatics,
     /// Lines of teeth: what the message layer and the agent make of them
     TeethLines,
+    /// Topics of Node-RED: whether a pattern matches
+    NoderedTopics,
 }
 
 /// Runs a file and adds what it finds to the tally.
@@ -49,6 +52,7 @@ pub fn run(suite: Suite, file: &Path, tally: &mut Tally) -> anyhow::Result<()> {
         Suite::IthiltirRounds => rows.iter().try_for_each(|row| rounds::row(row, tally)),
         Suite::IthiltirStatics => statics::rows(rows, tally),
         Suite::TeethLines => rows.iter().try_for_each(|row| lines::row(row, tally)),
+        Suite::NoderedTopics => rows.iter().try_for_each(|row| topics::row(row, tally)),
     }
     .with_context(wrong_row)
 }

@@ -4,6 +4,7 @@ mod capture;
 mod dash;
 mod messages;
 mod node;
+mod node_red;
 mod scenario;
 mod teeth;
 
@@ -21,6 +22,8 @@ pub enum Protocol {
     Ithiltir,
     /// Agent and server of teeth
     Teeth,
+    /// Editor and runtime of Node-RED
+    NodeRed,
 }
 
 const REDIRECT_FOLLOWED: Deviation = Deviation {
@@ -40,6 +43,7 @@ pub fn run(protocol: Protocol, file: &Path, tally: &mut Tally) -> anyhow::Result
     match protocol {
         Protocol::Ithiltir => ithiltir(&name, file, tally),
         Protocol::Teeth => teeth::run(name, file, tally),
+        Protocol::NodeRed => node_red::run(name, file, tally),
     }
 }
 
