@@ -39,7 +39,7 @@ pub struct Config {
     pub max_retained: usize,
 }
 
-/// How frames are made.
+/// How frames are made. Nothing else goes by it but the name of the deploy event and how a first packet is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "what is known of the past does not grow")]
 pub enum Era {
