@@ -124,6 +124,7 @@ fn an_expired_session_is_begun_anew_with_the_password_and_only_once_for_a_fresh_
     test.seen();
     test.connected();
     test.text("{\"auth\":\"ok\"}");
+    test.text("[]");
     test.seen();
     test.text("{\"auth\":\"fail\"}");
     let seen = test.seen();
@@ -135,6 +136,126 @@ fn an_expired_session_is_begun_anew_with_the_password_and_only_once_for_a_fresh_
     assert_eq!(test.seen()[1], "> {\"auth\":\"b\"}");
     test.text("{\"auth\":\"fail\"}");
     assert_eq!(test.seen()[2], "LoginNeeded(TokenRefused)");
+}
+
+#[test]
+fn a_token_that_is_taken_and_refused_at_once_is_not_tried_without_a_wait() {
+    let mut test = Test::with(password("u", "p"), |_| {});
+    test.seen();
+    test.answer(200, LOGIN);
+    test.seen();
+    test.answer(200, "{\"access_token\":\"a\"}");
+    test.seen();
+    test.connected();
+    test.text("{\"auth\":\"ok\"}");
+    test.seen();
+    test.text("{\"auth\":\"fail\"}");
+    assert_eq!(test.seen()[2], "Waiting { wait: 1s, failures: 1 }");
+}
+
+#[test]
+fn a_token_is_presented_to_a_runtime_that_was_believed_to_be_open() {
+    let mut test = Test::with(Credentials::Token(Secret::new("t")), |_| {});
+    test.seen();
+    test.answer(404, "");
+    test.seen();
+    test.connected();
+    test.seen();
+    test.text("{\"auth\":\"fail\"}");
+    assert_eq!(test.seen()[2], "connect, attempt 2");
+    test.connected();
+    assert_eq!(test.seen()[1], "> {\"auth\":\"t\"}");
+}
+
+#[test]
+fn other_credentials_take_the_place_of_those_under_way() {
+    // While a token is fetched.
+    let mut test = Test::with(password("u", "p"), |_| {});
+    test.seen();
+    test.answer(200, LOGIN);
+    test.seen();
+    let old = test.request();
+    test.client.0.login(Credentials::Token(Secret::new("t")), test.now).unwrap();
+    assert_eq!(test.seen(), ["cancel", "connect, attempt 1"]);
+    test.client.0.handle_response(old, Response::new("{\"access_token\":\"a\"}".into()), test.now);
+    test.connected();
+    assert_eq!(test.seen()[1], "> {\"auth\":\"t\"}");
+    // While one is looked at.
+    test.client.0.login(Credentials::Token(Secret::new("u")), test.now).unwrap();
+    test.text("{\"auth\":\"fail\"}");
+    assert_eq!(test.seen()[2], "connect, attempt 2");
+    test.connected();
+    assert_eq!(test.seen()[1], "> {\"auth\":\"u\"}");
+    test.text("{\"auth\":\"ok\"}");
+    test.text("[]");
+    test.seen();
+    // And when ready.
+    test.client.0.login(Credentials::Token(Secret::new("v")), test.now).unwrap();
+    test.text("{\"auth\":\"ok\"}");
+    assert_eq!(test.seen()[1..], ["Authenticated { connection: ConnectionId(4) }"]);
+    test.client.0.login(Credentials::Token(Secret::new("w")), test.now).unwrap();
+    test.text("{\"auth\":\"fail\"}");
+    assert_eq!(test.seen().last().unwrap(), "LoginNeeded(TokenRefused)");
+}
+
+#[test]
+fn a_default_user_without_subscriptions_sends_a_first_packet_all_the_same() {
+    let mut test = Test::with(Credentials::None, |_| {});
+    test.protected();
+    test.connected();
+    assert_eq!(test.seen()[1], "> {\"subscribe\":\"hb\"}");
+}
+
+#[test]
+fn a_runtime_that_refuses_without_a_word_needs_a_login_in_the_end() {
+    let mut test = Test::with(Credentials::None, |_| {});
+    for refusal in 1..=3 {
+        test.protected();
+        test.connected();
+        test.lose();
+        if refusal < 3 {
+            test.wait();
+        }
+    }
+    assert_eq!(test.seen().last().unwrap(), "LoginNeeded(Missing)");
+}
+
+#[test]
+fn too_many_logins_are_waited_out() {
+    let mut test = Test::with(password("u", "p"), |_| {});
+    test.seen();
+    test.answer(200, LOGIN);
+    test.seen();
+    test.answer(429, "");
+    assert_eq!(test.seen(), ["RequestFailed(Status(429))", "Waiting { wait: 1s, failures: 1 }"]);
+}
+
+#[test]
+fn an_empty_token_is_none() {
+    let mut test = Test::with(Credentials::Token(Secret::new("")), |_| {});
+    test.protected();
+    test.connected();
+    assert_eq!(test.seen()[1], "> {\"subscribe\":\"hb\"}");
+}
+
+#[test]
+fn silence_is_borne_longer_after_it_ended_a_connection() {
+    let mut test = Test::ready();
+    for (failure, patience) in [(1, 45), (2, 90), (3, 180)] {
+        let due = test.client.0.poll_timeout().unwrap();
+        assert_eq!((due - test.now).as_secs(), patience, "failure {failure}");
+        test.now = due;
+        test.client.0.handle_timeout(due);
+        test.wait();
+        test.seen();
+        test.answer(200, "{}");
+        test.seen();
+        if test.client.0.connection().is_none() {
+            test.wait();
+        }
+        test.connected();
+        test.seen();
+    }
 }
 
 #[test]
@@ -472,6 +593,7 @@ fn addresses_are_made_of_what_people_paste() {
         let endpoint = endpoint(url).unwrap();
         assert_eq!((endpoint.comms().as_str(), endpoint.admin("x").as_str()), (comms, admin));
     }
+    assert!(endpoint(&format!("ws://h/{}", "a".repeat(65_520))).is_err());
     assert_eq!(endpoint("ftp://h/"), Err(EndpointError::Scheme));
     assert_eq!(endpoint("h:1880 x"), Err(EndpointError::Syntax));
     assert_eq!(endpoint("ws://u:p@h/comms"), Err(EndpointError::Credentials));

@@ -19,6 +19,8 @@ fn every_known_message_reads_back_as_it_was() {
         ("status/n1", "\"free\"", true),
         ("status/a/b", "0", true),
         ("status", "{}", false),
+        ("notification", "{}", false),
+        ("event-log", "{\"ts\":1,\"data\":\"\"}", false),
         ("notification/runtime-state", "{}", true),
         ("notification/runtime-state", "{\"state\":\"stop\",\"deploy\":true}", true),
         (

@@ -345,6 +345,11 @@ fn statuses_are_filtered_and_blank_ones_only_take_back() {
     assert_eq!(sent("{\"text\":\"\",\"fill\":0,\"shape\":null}"), (frame("{}"), 0));
     assert_eq!(sent("{\"text\":\"\"}"), (String::new(), 0));
     assert_eq!(sent("\"on\""), (frame("{\"text\":\"on\"}"), 1));
+    assert_eq!(
+        sent("{\"text\":1.50,\"fill\":null,\"shape\":5}"),
+        (frame("{\"text\":\"1.5\",\"shape\":5}"), 1)
+    );
+    assert_eq!(sent("[1]"), (frame("{}"), 0));
     assert_eq!(sent("{\"text\":{}}"), (frame("{\"text\":\"[object Object]\"}"), 1));
     test.runtime.0.withdraw_status("n", test.now);
     assert_eq!((test.frames().len(), test.runtime.0.retained().count()), (0, 0));
@@ -409,6 +414,45 @@ fn a_message_is_serialised_once_for_all_who_listen_as_long() {
 }
 
 #[test]
+fn no_frame_is_another_connections() {
+    let mut test = Test::open();
+    let first = test.accept();
+    test.publish("a", "1", true);
+    test.runtime.0.publish_to(first, "private", json("2").as_ref(), test.now).unwrap();
+    test.publish("c", "3", true);
+    let second = test.accept();
+    for filter in ["a", "a", "c"] {
+        test.text(second, &format!("{{\"subscribe\":\"{filter}\"}}"));
+    }
+    test.seen();
+    let message = |topic: &str, data: u8| format!("{{\"topic\":\"{topic}\",\"data\":{data}}}");
+    assert_eq!(
+        test.frames(),
+        [
+            format!("1> [{},{},{}]", message("a", 1), message("private", 2), message("c", 3)),
+            format!("2> [{},{},{}]", message("a", 1), message("a", 1), message("c", 3)),
+        ]
+    );
+}
+
+#[test]
+fn a_retained_message_that_was_replaced_is_the_new_one() {
+    let mut test = Test::with(Access::Open, |config| config.batch_size = 3);
+    test.accept();
+    for (topic, data) in [("t1", "1"), ("t2", "2"), ("t3", "3"), ("t2", "4")] {
+        test.publish(topic, data, true);
+    }
+    let second = test.accept();
+    test.text(second, "{\"subscribe\":\"t+\"}");
+    test.seen();
+    let frames: Vec<String> = test.frames().into_iter().filter(|frame| frame.starts_with('2')).collect();
+    assert_eq!(
+        frames,
+        ["2> [{\"topic\":\"t1\",\"data\":1},{\"topic\":\"t2\",\"data\":4},{\"topic\":\"t3\",\"data\":3}]"]
+    );
+}
+
+#[test]
 fn heartbeats_come_every_15_seconds_with_the_time_of_the_start() {
     let mut test = Test::open();
     test.accept();
@@ -451,6 +495,14 @@ fn an_editor_that_takes_no_more_is_cut_off_or_loses_the_oldest() {
         ]
     );
     assert_eq!(test.frames(), ["1> [{\"topic\":\"n\",\"data\":3},{\"topic\":\"n\",\"data\":4}]"]);
+    let mut test = Test::with(Access::Open, |config| {
+        (config.max_queued_bytes, config.overflow) = (30, Overflow::DropOldest);
+    });
+    test.accept();
+    test.seen();
+    test.publish("n", "\"0123456789\"", false);
+    assert_eq!(test.seen(), ["Dropped { connection: ConnectionId(1), messages: 1 }"]);
+    assert_eq!(test.frames(), [""; 0], "it never fits");
     let mut test = Test::with(Access::Open, |config| config.max_queued_bytes = 30);
     test.accept();
     test.seen();
@@ -472,7 +524,7 @@ fn frames_that_are_too_long_and_too_many_while_a_token_is_looked_up_end_the_conn
         test.seen(),
         ["2 disconnect 1009", "ConnectionEnded { connection: ConnectionId(2), reason: TooMuch }"]
     );
-    let mut test = Test::with(Access::Users, |config| config.max_held = 10);
+    let mut test = Test::with(Access::Users, |config| config.max_held = 640);
     let editor = test.accept();
     test.text(editor, "{\"auth\":\"t\"}");
     test.seen();
@@ -548,6 +600,7 @@ fn settings_that_cannot_be_are_refused() {
     assert_eq!(refused(|config| config.max_queued = 0), ConfigError::Queue);
     assert_eq!(refused(|config| config.heartbeat_period = Some(seconds(0))), ConfigError::Heartbeat);
     assert_eq!(refused(|config| config.started = f64::NAN), ConfigError::Started);
+    assert_eq!(refused(|config| config.started = 0.0), ConfigError::Started);
 }
 
 struct Test {

@@ -54,6 +54,8 @@ fn endless_filters_are_none_and_the_empty_one_matches_the_empty_topic() {
     assert!(filter("").matches("") && !filter("").matches("a"));
     assert_eq!(TopicFilter::new(&"x".repeat(4097)), Err(TopicFilterError::TooLong));
     assert!(TopicFilter::new(&"x".repeat(4096)).is_ok());
+    assert_eq!(TopicFilter::new(&"/".repeat(256)), Err(TopicFilterError::TooManyLevels));
+    assert!(filter(&"/".repeat(255)).matches(&"/".repeat(255)));
 }
 
 #[test]

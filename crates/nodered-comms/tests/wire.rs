@@ -34,6 +34,7 @@ fn packets_by_their_first_truthy_key() {
         ("{} {}", None),
         ("\u{feff}{}", None),
         ("{\"auth\":NaN}", None),
+        ("{\"a\u{3}uth\":\"t\"}", None),
     ] {
         assert_eq!(kind(text).ok(), expected, "{text}");
     }
@@ -82,7 +83,13 @@ fn frames_of_all_eras_are_read() {
     };
     assert_eq!(frame("{\"topic\":\"a\"}"), Frame::Bare(Some(message("a", None))));
     assert_eq!(frame("[1,[2],{\"topic\":7},{\"x\":1}]"), Frame::Batch(vec![message("7", None)]));
+    assert_eq!(
+        frame("[1e999,\"\\ud800\",{\"topic\":\"a\"}]"),
+        Frame::Batch(vec![message("a", None)]),
+        "what JavaScript reads costs no message"
+    );
     assert!(decode_frame("[{]").is_err() && decode_frame("").is_err());
+    assert!(decode_frame("[{\"a\u{3}\":1}]").is_err());
 }
 
 #[test]

@@ -72,7 +72,10 @@ impl std::str::FromStr for Endpoint {
         let path = uri.path();
         let root = path.strip_suffix("/comms").or_else(|| path.strip_suffix("/comms/")).unwrap_or(path);
         let root = format!("{}/", root.trim_end_matches('/'));
-        Ok(Self { is_secure, authority: authority.to_owned(), root })
+        let endpoint = Self { is_secure, authority: authority.to_owned(), root };
+        // The longest URL that is made of it.
+        endpoint.admin("auth/login").parse::<Uri>().map_err(|_| EndpointError::Syntax)?;
+        Ok(endpoint)
     }
 }
 

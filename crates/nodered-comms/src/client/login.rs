@@ -52,7 +52,7 @@ pub(super) fn wants_token(response: &Response<Bytes>) -> Option<bool> {
 pub(super) fn token(response: &Response<Bytes>) -> Option<(Secret, Option<Duration>)> {
     let json = body(response)?;
     let mut members = Members::of(json.as_ref())?;
-    let token = members.text("access_token")?;
+    let token = members.text("access_token").filter(|token| !token.is_empty())?;
     let expires_in = members.take("expires_in", JsonRef::as_f64);
     Some((Secret::new(token), expires_in.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())))
 }

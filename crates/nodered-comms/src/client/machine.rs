@@ -84,6 +84,10 @@ pub struct Client {
     protected: Option<bool>,
     token: Option<Token>,
     failures: u32,
+    /// Connections without a token that were closed without a word, one after the other.
+    refusals: u32,
+    /// How much longer than usual silence is borne, after connections that ended by it.
+    patience: u32,
     attempt: u32,
     next_id: u64,
     filters: TopicIndex,
@@ -112,10 +116,26 @@ enum Link {
     Discovering(RequestId),
     LoggingIn(RequestId),
     Connecting(ConnectionId),
-    Open { connection: ConnectionId, is_ready: bool, has_frame: bool },
+    Open(Open),
     Waiting,
     LoginNeeded,
     Closed,
+}
+
+#[derive(Clone, Copy)]
+struct Open {
+    connection: ConnectionId,
+    is_ready: bool,
+    /// Something came.
+    has_frame: bool,
+    /// Something came that only a runtime which takes us sends.
+    was_heard: bool,
+    /// A token was sent.
+    has_presented: bool,
+    /// The credentials are other ones than those that were sent.
+    is_outdated: bool,
+    /// Another token was sent after the connection was ready.
+    is_upgrading: bool,
 }
 
 /// Reasons to wake up, in the order in which they go first when due at the same time.
@@ -150,6 +170,21 @@ pub enum State {
     Closed,
 }
 
+impl Token {
+    fn of(credentials: &Credentials) -> Option<Self> {
+        match credentials {
+            Credentials::Token(secret) if !secret.expose().is_empty() => {
+                Some(Self { secret: secret.clone(), is_fresh: false })
+            }
+            Credentials::None | Credentials::Token(_) | Credentials::Password { .. } => None,
+        }
+    }
+}
+
+/// So many connections without a token closed without a word mean that a login is wanted.
+const MOST_REFUSALS: u32 = 3;
+const MOST_PATIENCE: u32 = 16;
+
 impl Client {
     /// Starts a client: emits a request or `Connect`.
     ///
@@ -158,10 +193,7 @@ impl Client {
     pub fn new(config: Config, now: Instant) -> Result<Self, ConfigError> {
         config.check()?;
         let mut client = Self {
-            token: match &config.credentials {
-                Credentials::Token(secret) => Some(Token { secret: secret.clone(), is_fresh: false }),
-                Credentials::None | Credentials::Password { .. } => None,
-            },
+            token: Token::of(&config.credentials),
             protected: match config.discovery {
                 Discovery::Ask => None,
                 Discovery::AssumeOpen => Some(false),
@@ -170,6 +202,8 @@ impl Client {
             config,
             link: Link::Waiting,
             failures: 0,
+            refusals: 0,
+            patience: 1,
             attempt: 0,
             next_id: 1,
             filters: TopicIndex::new(),
@@ -207,7 +241,7 @@ impl Client {
         }
         let id = SubscriptionId(self.filters.insert(filter));
         self.subscriptions.insert(id, filter.clone());
-        if let Link::Open { connection, is_ready: true, .. } = self.link {
+        if let Link::Open(Open { connection, is_ready: true, .. }) = self.link {
             self.transmit(connection, encode_subscribe(filter.as_str()));
         }
         Ok(id)
@@ -229,15 +263,15 @@ impl Client {
         if topic.is_empty() {
             return Err(CommandError::EmptyTopic);
         }
-        let Link::Open { connection, is_ready: true, .. } = self.link else {
+        let Link::Open(Open { connection, is_ready: true, .. }) = self.link else {
             return Err(CommandError::NotReady);
         };
         self.transmit(connection, encode_publish(topic, data));
         Ok(())
     }
 
-    /// Takes other credentials. A client that needs them goes on at once; one that is connected presents a token over its
-    /// connection, or fetches one when it next needs it.
+    /// Takes other credentials. A client that needs them, or is on its way, goes on with them at once; one that is ready
+    /// presents a token over its connection, or fetches one when it next needs it. An empty token is none.
     ///
     /// # Errors
     /// [`CommandError::Closed`].
@@ -246,18 +280,29 @@ impl Client {
         if self.is_closed() {
             return Err(CommandError::Closed);
         }
-        self.token = match &credentials {
-            Credentials::Token(secret) => Some(Token { secret: secret.clone(), is_fresh: false }),
-            Credentials::None | Credentials::Password { .. } => None,
-        };
+        self.token = Token::of(&credentials);
         self.config.credentials = credentials;
-        match (&self.link, &self.token) {
-            (Link::LoginNeeded, _) => self.proceed(),
-            (Link::Open { connection, is_ready: true, .. }, Some(token)) if self.protected == Some(true) => {
-                let (connection, packet) = (*connection, encode_auth(token.secret.expose()));
-                self.transmit(connection, packet);
+        match &mut self.link {
+            Link::LoginNeeded => self.proceed(),
+            Link::LoggingIn(id) => {
+                self.outputs.push_back(Output::Cancel(*id));
+                self.proceed();
             }
-            _ => {}
+            Link::Connecting(connection) if self.protected == Some(true) => {
+                let connection = *connection;
+                self.outputs.push_back(Output::Disconnect { connection });
+                self.proceed();
+            }
+            Link::Open(open) if !open.is_ready => open.is_outdated = true,
+            Link::Open(open) if self.protected == Some(true) => {
+                open.has_presented |= self.token.is_some();
+                let connection = open.connection;
+                open.is_upgrading |= self.token.is_some();
+                if let Some(packet) = self.token.as_ref().map(|token| encode_auth(token.secret.expose())) {
+                    self.transmit(connection, packet);
+                }
+            }
+            Link::Discovering(_) | Link::Connecting(_) | Link::Open(_) | Link::Waiting | Link::Closed => {}
         }
         Ok(())
     }
@@ -276,8 +321,7 @@ impl Client {
         match std::mem::replace(&mut self.link, Link::Closed) {
             Link::Closed => return,
             Link::Discovering(id) | Link::LoggingIn(id) => self.outputs.push_back(Output::Cancel(id)),
-            Link::Connecting(connection) => self.outputs.push_back(Output::Disconnect { connection }),
-            Link::Open { connection, .. } => {
+            Link::Connecting(connection) | Link::Open(Open { connection, .. }) => {
                 self.outputs.push_back(Output::Disconnect { connection });
                 self.event(Event::ConnectionEnded { connection, reason: CloseReason::Local });
             }
@@ -296,9 +340,18 @@ impl Client {
             return;
         }
         self.timers.set(Timer::Connect, None);
-        self.link = Link::Open { connection, is_ready: false, has_frame: false };
+        let has_presented = self.token.is_some() && self.protected == Some(true);
+        self.link = Link::Open(Open {
+            connection,
+            is_ready: false,
+            has_frame: false,
+            was_heard: false,
+            has_presented,
+            is_outdated: false,
+            is_upgrading: false,
+        });
         self.event(Event::Connected { connection });
-        match self.token.as_mut().filter(|_| self.protected == Some(true)) {
+        match self.token.as_ref().filter(|_| has_presented) {
             Some(token) => {
                 let packet = encode_auth(token.secret.expose());
                 self.timers.set(Timer::Auth, self.now.checked_add(self.config.auth_timeout));
@@ -319,31 +372,37 @@ impl Client {
     /// Takes a text frame; a binary one that is UTF-8 counts as one. What is not understood is ignored.
     pub fn handle_text(&mut self, connection: ConnectionId, text: &str, now: Instant) {
         self.see(now);
-        let Link::Open { connection: current, has_frame, is_ready } = &mut self.link else { return };
-        if *current != connection {
+        let Link::Open(open) = &mut self.link else { return };
+        if open.connection != connection {
             return;
         }
         if text.len() > self.config.max_frame {
             return self.give_up(connection, CloseReason::FrameTooLong);
         }
-        *has_frame = true;
-        if *is_ready {
+        open.has_frame = true;
+        let Ok(frame) = decode_frame(text) else {
+            return self.event(Event::FrameIgnored { length: text.len() });
+        };
+        let is_answer =
+            !frame.items().is_empty() && frame.items().iter().all(|item| matches!(item, Item::Auth(_)));
+        if open.is_ready && !is_answer {
+            open.was_heard = true;
             // Only now: a runtime that accepts and drops shall not be called without end.
-            (self.failures, self.attempt) = (0, 0);
+            (self.failures, self.attempt, self.refusals) = (0, 0, 0);
         }
+        match frame {
+            Frame::Bare(item) => item.into_iter().for_each(|item| self.item(connection, item)),
+            Frame::Batch(items) => items.into_iter().for_each(|item| self.item(connection, item)),
+        }
+        self.heartbeat.at = Some(self.now);
         self.alive();
-        match decode_frame(text) {
-            Ok(Frame::Bare(item)) => item.into_iter().for_each(|item| self.item(connection, item)),
-            Ok(Frame::Batch(items)) => items.into_iter().for_each(|item| self.item(connection, item)),
-            Err(_) => self.event(Event::FrameIgnored { length: text.len() }),
-        }
     }
 
     /// A frame is longer than [`Config::max_frame`], as the transport found before there was any text of it. Ends the
     /// connection.
     pub fn handle_frame_too_long(&mut self, connection: ConnectionId, now: Instant) {
         self.see(now);
-        if matches!(self.link, Link::Open { connection: current, .. } if current == connection) {
+        if matches!(self.link, Link::Open(Open { connection: current, .. }) if current == connection) {
             self.give_up(connection, CloseReason::FrameTooLong);
         }
     }
@@ -351,7 +410,7 @@ impl Client {
     /// The runtime does not read: more is unwritten than the driver is willing to hold. Ends the connection.
     pub fn handle_stalled(&mut self, connection: ConnectionId, now: Instant) {
         self.see(now);
-        if matches!(self.link, Link::Open { connection: current, .. } if current == connection) {
+        if matches!(self.link, Link::Open(Open { connection: current, .. }) if current == connection) {
             self.give_up(connection, CloseReason::Stalled);
         }
     }
@@ -359,15 +418,25 @@ impl Client {
     /// A connection ended, or writing to it failed.
     pub fn handle_disconnect(&mut self, connection: ConnectionId, now: Instant) {
         self.see(now);
-        let Link::Open { connection: current, has_frame, .. } = self.link else { return };
-        if current != connection {
-            return;
+        match self.link {
+            Link::Connecting(current) if current == connection => {
+                self.failed(connection, CloseReason::ConnectFailed);
+            }
+            Link::Open(open) if open.connection == connection => {
+                let is_refusal = !open.has_frame && !open.has_presented && self.protected == Some(true);
+                self.refusals += u32::from(is_refusal);
+                if is_refusal && self.token.is_none() && self.refusals >= MOST_REFUSALS {
+                    self.event(Event::ConnectionEnded { connection, reason: CloseReason::Disconnected });
+                    return self.login_needed(LoginProblem::Missing);
+                }
+                if !open.has_frame && self.config.discovery == Discovery::Ask {
+                    // Probably refused without a word: perhaps the runtime wants a token now.
+                    self.protected = None;
+                }
+                self.failed(connection, CloseReason::Disconnected);
+            }
+            _ => {}
         }
-        if !has_frame && self.config.discovery == Discovery::Ask {
-            // Probably refused without a word: perhaps the runtime wants a token now.
-            self.protected = None;
-        }
-        self.failed(connection, CloseReason::Disconnected);
     }
 
     /// Takes the answer to a request, whatever its status.
@@ -402,11 +471,14 @@ impl Client {
                 (Timer::Connect, Link::Connecting(connection)) => {
                     self.give_up(*connection, CloseReason::ConnectTimeout);
                 }
-                (Timer::Auth, Link::Open { connection, is_ready: false, .. }) => {
+                (Timer::Auth, Link::Open(Open { connection, is_ready: false, .. })) => {
                     self.give_up(*connection, CloseReason::AuthTimeout);
                 }
-                (Timer::Liveness, Link::Open { connection, is_ready: true, .. }) => {
-                    self.give_up(*connection, CloseReason::Silent);
+                (Timer::Liveness, Link::Open(Open { connection, is_ready: true, .. })) => {
+                    let connection = *connection;
+                    // Perhaps its heartbeats come more seldom than usual.
+                    self.patience = (self.patience * 2).min(MOST_PATIENCE);
+                    self.give_up(connection, CloseReason::Silent);
                 }
                 (Timer::Wait, Link::Waiting) => self.proceed(),
                 _ => {}
@@ -443,8 +515,8 @@ impl Client {
             Link::Discovering(_) => State::Discovering,
             Link::LoggingIn(_) => State::LoggingIn,
             Link::Connecting(_) => State::Connecting,
-            Link::Open { is_ready: false, .. } => State::Authenticating,
-            Link::Open { is_ready: true, .. } => State::Ready,
+            Link::Open(Open { is_ready: false, .. }) => State::Authenticating,
+            Link::Open(Open { is_ready: true, .. }) => State::Ready,
             Link::Waiting => State::Waiting,
             Link::LoginNeeded => State::LoginNeeded,
             Link::Closed => State::Closed,
@@ -461,7 +533,7 @@ impl Client {
     #[must_use]
     pub fn connection(&self) -> Option<ConnectionId> {
         match self.link {
-            Link::Connecting(connection) | Link::Open { connection, .. } => Some(connection),
+            Link::Connecting(connection) | Link::Open(Open { connection, .. }) => Some(connection),
             _ => None,
         }
     }
@@ -534,7 +606,8 @@ impl Client {
             self.event(Event::LoggedIn { expires_in });
             return self.connect();
         }
-        if response.status().is_client_error() {
+        let is_passing = matches!(response.status().as_u16(), 408 | 425 | 429);
+        if response.status().is_client_error() && !is_passing {
             return self.login_needed(LoginProblem::Refused(response.status()));
         }
         self.event(Event::RequestFailed(FailureKind::Status(response.status())));
@@ -549,17 +622,20 @@ impl Client {
 
     fn ready(&mut self, connection: ConnectionId) {
         self.timers.set(Timer::Auth, None);
-        self.link = match self.link {
-            Link::Open { has_frame, .. } => Link::Open { connection, is_ready: true, has_frame },
-            _ => return,
-        };
+        let Link::Open(open) = &mut self.link else { return };
+        open.is_ready = true;
+        // Whoever is nobody yet has to send a first packet to be the default user. Of this topic nothing is retained.
+        let is_nobody = self.protected == Some(true) && !open.has_presented;
+        if is_nobody && self.subscriptions.is_empty() {
+            self.transmit(connection, encode_subscribe("hb"));
+        }
         let mut sent = std::collections::BTreeSet::new();
         let filters = self.subscriptions.values().filter(|filter| sent.insert(filter.as_str()));
         let packets: Vec<String> = filters.map(|filter| encode_subscribe(filter.as_str())).collect();
         for packet in packets {
             self.transmit(connection, packet);
         }
-        self.heartbeat.at = None;
+        self.heartbeat.at = Some(self.now);
         self.alive();
         self.event(Event::Ready { connection });
     }
@@ -567,19 +643,27 @@ impl Client {
     // What the runtime sends
 
     fn item(&mut self, connection: ConnectionId, item: Item<'_>) {
-        let Link::Open { connection: current, is_ready, .. } = self.link else { return };
-        if current != connection {
+        let Link::Open(open) = self.link else { return };
+        if open.connection != connection {
             return;
         }
         match item {
-            Item::Auth(AuthReply::Ok) if !is_ready => {
+            Item::Auth(AuthReply::Ok) if open.is_outdated => self.go_on(connection, CloseReason::Local),
+            Item::Auth(AuthReply::Ok) => {
                 if let Some(token) = &mut self.token {
                     token.is_fresh = false;
                 }
-                self.event(Event::Authenticated { connection });
-                self.ready(connection);
+                if let Link::Open(open) = &mut self.link {
+                    open.is_upgrading = false;
+                }
+                if !open.is_ready || open.is_upgrading {
+                    self.event(Event::Authenticated { connection });
+                }
+                if !open.is_ready {
+                    self.ready(connection);
+                }
             }
-            Item::Auth(AuthReply::Fail) => self.refused(connection, is_ready),
+            Item::Auth(AuthReply::Fail) => self.refused(open),
             Item::Auth(_) => {}
             Item::Message(message) => self.message(message),
         }
@@ -604,41 +688,62 @@ impl Client {
 
     fn heartbeat(&mut self, time: f64) {
         let changed = self.heartbeat.value.replace(time).is_some_and(|before| before != time);
-        if let Some(before) = self.heartbeat.at.replace(self.now) {
-            self.heartbeat.interval = self.now.saturating_duration_since(before);
-        }
-        self.alive();
+        // From the frame before, whatever it was: runtimes before 0.20 beat only when there is nothing else.
+        let since =
+            self.heartbeat.at.map_or(Duration::ZERO, |before| self.now.saturating_duration_since(before));
+        self.heartbeat.interval = self.heartbeat.interval.max(since);
         self.event(Event::Heartbeat { time, changed });
     }
 
     /// A token was refused, or the session has expired. The close that follows is no news.
-    fn refused(&mut self, connection: ConnectionId, was_ready: bool) {
+    fn refused(&mut self, open: Open) {
+        let Open { connection, is_ready, was_heard, has_presented, is_outdated, is_upgrading, .. } = open;
+        self.protected = Some(true);
+        let is_fresh = self.token.as_ref().is_some_and(|token| token.is_fresh);
+        let has_password = matches!(self.config.credentials, Credentials::Password { .. });
+        let goes_on = match self.token {
+            // Other credentials, or the token, were not tried yet.
+            _ if is_outdated => true,
+            Some(_) if !has_presented => true,
+            // Another token may do, unless this one was fetched just now.
+            _ if has_password => {
+                self.token = None;
+                !is_fresh
+            }
+            _ => false,
+        };
+        if goes_on && is_ready && !was_heard && has_presented {
+            // Taken and refused at once: not without a wait.
+            self.outputs.push_back(Output::Disconnect { connection });
+            return self.failed(connection, CloseReason::AuthFailed);
+        }
+        if goes_on {
+            return self.go_on(connection, CloseReason::AuthFailed);
+        }
         self.outputs.push_back(Output::Disconnect { connection });
         self.event(Event::ConnectionEnded { connection, reason: CloseReason::AuthFailed });
+        self.login_needed(match (&self.config.credentials, is_ready && was_heard && !is_upgrading) {
+            (Credentials::None, _) => LoginProblem::Missing,
+            (_, true) => LoginProblem::Expired,
+            (_, false) => LoginProblem::TokenRefused,
+        });
+    }
+
+    /// Ends a connection and takes the next step at once.
+    fn go_on(&mut self, connection: ConnectionId, reason: CloseReason) {
+        self.outputs.push_back(Output::Disconnect { connection });
+        self.event(Event::ConnectionEnded { connection, reason });
         self.timers.clear();
-        let had_token = self.token.as_ref().map(|token| token.is_fresh);
-        self.protected = Some(true);
-        match (&self.config.credentials, had_token) {
-            (Credentials::Password { .. }, None | Some(false)) => {
-                self.token = None;
-                self.proceed();
-            }
-            (Credentials::None, _) => self.login_needed(LoginProblem::Missing),
-            (Credentials::Token(_), _) if was_ready => self.login_needed(LoginProblem::Expired),
-            (Credentials::Token(_) | Credentials::Password { .. }, _) => {
-                self.token = None;
-                self.login_needed(LoginProblem::TokenRefused);
-            }
-        }
+        self.proceed();
     }
 
     /// Something was heard of the runtime.
     fn alive(&mut self) {
-        if !matches!(self.link, Link::Open { is_ready: true, .. }) {
+        if !matches!(self.link, Link::Open(Open { is_ready: true, .. })) {
             return;
         }
         let least = self.heartbeat.interval.saturating_mul(3);
-        let wait = self.config.liveness_timeout.map(|wait| wait.max(least));
+        let wait = self.config.liveness_timeout.map(|wait| wait.saturating_mul(self.patience).max(least));
         self.timers.set(Timer::Liveness, wait.and_then(|wait| self.now.checked_add(wait)));
     }
 
@@ -655,6 +760,13 @@ impl Client {
     }
 
     fn wait(&mut self) {
+        if self.config.discovery == Discovery::Ask && self.protected == Some(true) {
+            // It may be another runtime next time, and an open one must not be sent a token.
+            self.protected = None;
+        }
+        if let Some(token) = &mut self.token {
+            token.is_fresh = false;
+        }
         self.failures = self.failures.saturating_add(1);
         let (wait, failures) = (self.config.reconnect.wait(self.failures), self.failures);
         self.timers.clear();

@@ -2,9 +2,10 @@
 
 use super::{further, number, words};
 use crate::wire::{Json, JsonRef, Members, object_of};
+use std::fmt;
 
-/// A piece of the output of a command that the runtime runs (npm, git).
-#[derive(Clone, Debug, PartialEq)]
+/// A piece of the output of a command that the runtime runs (npm, git). `Debug` shows its length: it holds paths.
+#[derive(Clone, PartialEq)]
 pub struct LogEntry {
     /// When, in ms since 1970.
     pub ts: f64,
@@ -54,5 +55,17 @@ impl LogEntry {
     #[must_use]
     pub fn exit_code(&self) -> Option<i32> {
         self.data.strip_prefix("rc=").filter(|_| self.end)?.parse().ok()
+    }
+}
+
+impl fmt::Debug for LogEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogEntry")
+            .field("ts", &self.ts)
+            .field("data_bytes", &self.data.len())
+            .field("kind", &self.kind)
+            .field("end", &self.end)
+            .field("further", &self.further)
+            .finish()
     }
 }

@@ -86,8 +86,10 @@ impl CommsEvent {
             "status" if topic.contains('/') => {
                 Some(Self::Status { node: rest.to_owned(), status: NodeStatus::decode(data) })
             }
-            "notification" => Notification::decode(rest, data).map(Self::Notification),
-            "event-log" => Some(Self::EventLog { id: rest.to_owned(), entry: LogEntry::decode(data)? }),
+            "notification" if topic.contains('/') => Notification::decode(rest, data).map(Self::Notification),
+            "event-log" if topic.contains('/') => {
+                Some(Self::EventLog { id: rest.to_owned(), entry: LogEntry::decode(data)? })
+            }
             "multiplayer" => Multiplayer::decode(rest, data).map(Self::Multiplayer),
             _ if topic == "debug" => DebugMessage::decode(data).map(Self::Debug),
             _ if topic == "hb" => data.as_f64().map(Self::Heartbeat),

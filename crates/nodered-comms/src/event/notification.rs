@@ -198,15 +198,15 @@ impl Notification {
     /// Whether a runtime retains it.
     #[must_use]
     pub fn is_retained(&self) -> bool {
-        matches!(
-            self,
-            Self::RuntimeState(_)
-                | Self::RuntimeDeploy { .. }
-                | Self::RuntimeRedeploy { .. }
-                | Self::RestartRequired(_)
-                | Self::UnsupportedVersion(_)
-                | Self::UpdateAvailable { .. }
-        )
+        let retained = [
+            "runtime-state",
+            "runtime-deploy",
+            "runtime-redeploy",
+            "restart-required",
+            "runtime-unsupported-version",
+            "update-available",
+        ];
+        retained.contains(&self.id())
     }
 
     /// Returns the data.

@@ -1,6 +1,7 @@
 //! What nodes show.
 
 use super::{further, text};
+use crate::debug::DebugNumber;
 use crate::wire::{Json, JsonKind, JsonRef, Members, object_of};
 
 /// What a node shows under itself.
@@ -61,30 +62,38 @@ impl NodeStatus {
         }
     }
 
-    /// Makes of what a node gave what a runtime sends (0.20 and later): text, fill and shape only, the text as a string;
-    /// anything but an object is the text. Blank becomes [`Cleared`](Self::Cleared): text, fill and shape all absent,
+    /// Makes of what a node gave what a runtime sends (0.20 and later): text, fill and shape only, the text as a string; a
+    /// string, a number or a boolean is the text. Blank becomes [`Cleared`](Self::Cleared): text, fill and shape all absent,
     /// empty, 0, false or null.
     #[must_use]
     pub fn filtered(given: JsonRef<'_>) -> Self {
         let Some(mut members) = Members::of(given) else {
-            return if given.kind() == JsonKind::Null {
-                Self::Cleared
-            } else {
-                Self::new(&as_text(given), "", "")
+            return match given.kind() {
+                JsonKind::Null | JsonKind::Array => Self::Cleared,
+                _ => Self::new(&as_text(given), "", ""),
             };
         };
-        let parts = ["text", "fill", "shape"].map(|name| members.take(name, Some));
-        if !parts.iter().flatten().any(|part| part.is_truthy()) {
+        let [text, fill, shape] = ["text", "fill", "shape"].map(|name| members.take(name, Some));
+        if ![text, fill, shape].iter().flatten().any(|part| part.is_truthy()) {
             return Self::Cleared;
         }
-        let [text, fill, shape] = parts.map(|part| part.map(as_text));
-        Self::Shown { text, fill, shape, further: Vec::new() }
+        let mut further = Vec::new();
+        let mut part = |name: &str, value: Option<JsonRef<'_>>| {
+            let value = value.filter(|value| value.kind() != JsonKind::Null)?;
+            let text = value.as_str().map(Into::into);
+            if text.is_none() {
+                further.push((name.to_owned(), value.to_json()));
+            }
+            text
+        };
+        let (fill, shape) = (part("fill", fill), part("shape", shape));
+        Self::Shown { text: text.map(as_text), fill, shape, further }
     }
 
     /// Whether nothing is shown any more.
     #[must_use]
     pub fn is_blank(&self) -> bool {
-        *self == Self::Cleared
+        self.encode().text() == "{}"
     }
 }
 
@@ -92,6 +101,9 @@ impl NodeStatus {
 fn as_text(value: JsonRef<'_>) -> String {
     match value.kind() {
         JsonKind::Object => "[object Object]".into(),
+        JsonKind::Number => value
+            .as_f64()
+            .map_or_else(|| value.text().into(), |number| DebugNumber::from(number).text().into()),
         _ => value.as_str().unwrap_or(value.text().into()).into_owned(),
     }
 }

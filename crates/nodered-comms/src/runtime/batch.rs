@@ -83,9 +83,10 @@ impl Frames {
     ) -> Bytes {
         let (first, last) = (messages.clone().next(), messages.clone().next_back());
         let ends = first.zip(last).map(|(first, last)| (first.number, last.number));
-        // As many as there are numbers: nothing else is among them.
-        let is_run = ends
-            .is_some_and(|(first, last)| last.checked_sub(first) == u64::try_from(messages.len() - 1).ok());
+        // Retained messages may stand twice or out of their order.
+        let mut neighbours = messages.clone().zip(messages.clone().skip(1));
+        let is_run =
+            ends.is_some() && neighbours.all(|(one, next)| one.number.checked_add(1) == Some(next.number));
         if is_run && self.numbers == ends {
             return self.frame.clone();
         }

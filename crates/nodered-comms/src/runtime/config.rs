@@ -26,12 +26,13 @@ pub struct Config {
     /// The longest frame that is looked at, in bytes. 104 857 600. A longer one ends the connection, in WebSocket's words
     /// with code 1009.
     pub max_frame: usize,
-    /// How many bytes of frames are held for a connection while its token is looked up. 65 536. Beyond it the connection
+    /// How many bytes of frames, and 64 for each, are held for a connection while its token is looked up. 65 536. Beyond it the connection
     /// ends.
     pub max_held: usize,
-    /// How many messages may wait for a connection, above 0. 100 000; Node-RED has no limit.
+    /// How many messages may wait for a connection, above 0. More than are retained, or who subscribes to all of them is
+    /// cut off. 100 000; Node-RED has no limit. In the document's era nothing waits.
     pub max_queued: usize,
-    /// How many bytes of messages may wait for a connection. 16 777 216; Node-RED has no limit.
+    /// How many bytes of messages may wait for a connection; more than are retained. 16 777 216; Node-RED has no limit.
     pub max_queued_bytes: usize,
     /// What happens at those two limits. The connection is cut off.
     pub overflow: Overflow,
@@ -63,7 +64,7 @@ pub enum Overflow {
     /// It ends. An editor connects again and gets what is retained.
     #[default]
     CutOff,
-    /// It loses the oldest messages, which is told.
+    /// It loses the oldest messages, or one that is larger than the limit, which is told.
     DropOldest,
 }
 
@@ -77,8 +78,8 @@ pub enum ConfigError {
     /// Heartbeats would have no end.
     #[error("the heartbeat period must be above 0")]
     Heartbeat,
-    /// Not a number that JSON can say.
-    #[error("the time of the start must be a finite number")]
+    /// Not a number that JSON can say, or 0, which is not sent.
+    #[error("the time of the start must be a finite number other than 0")]
     Started,
 }
 
@@ -111,7 +112,7 @@ impl Config {
         if self.heartbeat_period.is_some_and(|period| period.is_zero()) {
             return Err(ConfigError::Heartbeat);
         }
-        if !self.started.is_finite() {
+        if !self.started.is_finite() || self.started == 0.0 {
             return Err(ConfigError::Started);
         }
         Ok(())

@@ -316,7 +316,7 @@ impl Runtime {
             return self.end(connection, Some(Some(1009)), CloseReason::TooMuch);
         }
         if let State::LookingUp { held, held_bytes, .. } = &mut known.state {
-            *held_bytes += text.len().max(1);
+            *held_bytes += text.len() + HELD_FRAME;
             if *held_bytes > self.config.max_held {
                 return self.end(connection, Some(None), CloseReason::TooMuch);
             }
@@ -339,7 +339,7 @@ impl Runtime {
             self.frame(connection, &text);
             let Some(known) = self.connections.get_mut(&connection) else { return };
             if let State::LookingUp { held: waiting, held_bytes, .. } = &mut known.state {
-                *held_bytes = held.iter().map(|text| text.len().max(1)).sum();
+                *held_bytes = held.iter().map(|text| text.len() + HELD_FRAME).sum();
                 *waiting = held.into();
                 return;
             }
@@ -701,6 +701,9 @@ impl Runtime {
     }
 }
 
+/// What a frame takes in memory beside its text.
+const HELD_FRAME: usize = 64;
+
 /// Where a connection's messages go.
 struct Out<'a> {
     id: ConnectionId,
@@ -709,6 +712,15 @@ struct Out<'a> {
     windows: &'a mut VecDeque<(Instant, ConnectionId)>,
     /// When a window that begins now ends.
     end: Option<Instant>,
+}
+
+/// Whether there is room for a message.
+enum Room {
+    Some,
+    /// There never will be.
+    None,
+    /// There is none, and the connection is to end.
+    CutOff,
 }
 
 impl Connection {
@@ -725,12 +737,11 @@ impl Connection {
                 let text = [b"[", &message.text()[..], b"]"].concat().into();
                 out.outputs.push_back(Output::Transmit { connection, text });
             }
-            (_, Some(message)) => {
-                if !self.make_room(message.text().len(), out) {
-                    return false;
-                }
-                self.queue.push(message);
-            }
+            (_, Some(message)) => match self.make_room(message.text().len(), out) {
+                Room::Some => self.queue.push(message),
+                Room::None => return true,
+                Room::CutOff => return false,
+            },
             (_, None) => {}
         }
         if !self.has_window {
@@ -740,25 +751,26 @@ impl Connection {
         true
     }
 
-    /// Whether there is room for one more message, after older ones were dropped if that is the policy.
-    fn make_room(&mut self, bytes: usize, out: &mut Out<'_>) -> bool {
+    /// Makes room for one more message: older ones are dropped if that is the policy.
+    fn make_room(&mut self, bytes: usize, out: &mut Out<'_>) -> Room {
         let config = out.config;
         let is_full = |queue: &Queue| {
             queue.len() >= config.max_queued || queue.bytes().saturating_add(bytes) > config.max_queued_bytes
         };
         if !is_full(&self.queue) {
-            return true;
+            return Room::Some;
         }
         if config.overflow == Overflow::CutOff {
-            return false;
+            return Room::CutOff;
         }
-        let mut messages = 0;
-        while is_full(&self.queue) && !self.queue.is_empty() {
+        let never_fits = bytes > config.max_queued_bytes;
+        let mut messages = usize::from(never_fits);
+        while !never_fits && is_full(&self.queue) {
             self.queue.drop_oldest();
             messages += 1;
         }
         out.outputs.push_back(Output::Event(Event::Dropped { connection: out.id, messages }));
-        true
+        if never_fits { Room::None } else { Room::Some }
     }
 }
 

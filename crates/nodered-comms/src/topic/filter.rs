@@ -23,18 +23,29 @@ pub enum TopicFilterError {
     /// Longer than [`TopicFilter::LIMIT`].
     #[error("the topic filter is too long")]
     TooLong,
+    /// More levels than [`TopicFilter::LEVELS`].
+    #[error("the topic filter has too many levels")]
+    TooManyLevels,
 }
 
 impl TopicFilter {
     /// The longest filter, in bytes.
     pub const LIMIT: usize = 4096;
+    /// How many levels a filter may have.
+    pub const LEVELS: usize = 256;
 
     /// Takes a pattern. The empty one matches the empty topic; it cannot be subscribed to.
     ///
     /// # Errors
     /// [`TopicFilterError`].
     pub fn new(pattern: &str) -> Result<Self, TopicFilterError> {
-        if pattern.len() > Self::LIMIT { Err(TopicFilterError::TooLong) } else { Ok(Self(pattern.into())) }
+        if pattern.len() > Self::LIMIT {
+            return Err(TopicFilterError::TooLong);
+        }
+        if pattern.matches('/').count() >= Self::LEVELS {
+            return Err(TopicFilterError::TooManyLevels);
+        }
+        Ok(Self(pattern.into()))
     }
 
     /// Returns the pattern.

@@ -13,6 +13,13 @@ pub(super) struct Envelope<'a> {
     pub(super) data: Option<JsonRef<'a>>,
 }
 
+/// Whether names hold no control character as it is: they are read as bytes, where nobody looks for them.
+pub(super) fn is_strict(text: &str) -> bool {
+    // Without a way out in the middle, so that many bytes are looked at at once; nearly no text has one.
+    let is_plain = !text.bytes().fold(false, |found, byte| found | (byte < b' '));
+    is_plain || serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
 /// Any JSON value; what is no object has no members.
 pub(super) struct Value<'a>(pub(super) Option<Envelope<'a>>);
 

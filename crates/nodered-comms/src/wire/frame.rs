@@ -1,10 +1,12 @@
 //! What a runtime sends.
 
-use super::envelope::{Envelope, Value};
+use super::envelope::{Envelope, Value, is_strict};
 use super::packet::{Malformed, encode_message};
 use super::{JsonKind, JsonRef};
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 /// A frame of a runtime, borrowed.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,11 +55,57 @@ pub struct Message<'a> {
 /// # Errors
 /// [`Malformed`] for what is no JSON.
 pub fn decode_frame(text: &str) -> Result<Frame<'_>, Malformed> {
+    if !is_strict(text) {
+        return Err(Malformed);
+    }
     if text.trim_ascii_start().starts_with('[') {
-        let values: Vec<Value<'_>> = serde_json::from_str(text).map_err(|_| Malformed)?;
-        return Ok(Frame::Batch(values.into_iter().filter_map(item).collect()));
+        let items = serde_json::from_str(text).map(|Items(items)| items);
+        // An element that no message is may be one that strict readers refuse.
+        let items = items.or_else(|_| serde_json::from_str(text).map(|PatientItems(items)| items));
+        return items.map(Frame::Batch).map_err(|_| Malformed);
     }
     serde_json::from_str(text).map(|value| Frame::Bare(item(value))).map_err(|_| Malformed)
+}
+
+/// The items of an array. Elements that are none take no memory.
+struct Items<'a>(Vec<Item<'a>>);
+
+/// The same, read element by element.
+struct PatientItems<'a>(Vec<Item<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Elements(item, PhantomData)).map(Self)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for PatientItems<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let patient = |element: JsonRef<'de>| match element.kind() {
+            JsonKind::Object => item(element.decode().ok()?),
+            _ => None,
+        };
+        deserializer.deserialize_seq(Elements(patient, PhantomData)).map(Self)
+    }
+}
+
+/// Makes items of the elements of an array, which are read as `T`.
+struct Elements<T, F>(F, PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, F: Fn(T) -> Option<Item<'de>>> Visitor<'de> for Elements<T, F> {
+    type Value = Vec<Item<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(element) = seq.next_element()? {
+            items.extend((self.0)(element));
+        }
+        Ok(items)
+    }
 }
 
 fn item(Value(envelope): Value<'_>) -> Option<Item<'_>> {

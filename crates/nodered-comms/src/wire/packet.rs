@@ -1,6 +1,6 @@
 //! What a client sends.
 
-use super::envelope::{Envelope, Value};
+use super::envelope::{Envelope, Value, is_strict};
 use super::{Json, JsonRef};
 use serde::de::IgnoredAny;
 
@@ -40,6 +40,9 @@ pub fn decode_packet(text: &str) -> Result<Packet<'_>, Malformed> {
         return if is_json && !trimmed.starts_with('n') { Ok(Packet::Other) } else { Err(Malformed) };
     }
     let Value(envelope) = serde_json::from_str(text).map_err(|_| Malformed)?;
+    if !is_strict(text) {
+        return Err(Malformed);
+    }
     let Envelope { auth, subscribe, topic, data } = envelope.unwrap_or_default();
     let is_truthy = |value: &JsonRef<'_>| value.is_truthy();
     Ok(match (auth.filter(is_truthy), subscribe.filter(is_truthy), topic.filter(is_truthy)) {
