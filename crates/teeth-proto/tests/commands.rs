@@ -239,6 +239,26 @@ fn a_task_id_may_have_4096_bytes() {
 }
 
 #[test]
+fn the_bytes_of_a_task_id_are_counted_as_they_are_sent() {
+    for dialect in [Document, Original] {
+        let task = |length| {
+            let task_id = TaskId::from(&*"é".repeat(length));
+            Command::Task(TaskCommand { task_id, work: Work::DiskErase })
+        };
+        let longest = task(682);
+        let params = longest.params(dialect).unwrap();
+        assert_eq!(Command::decode("decom.disk_erase", params.as_ref(), dialect), Ok(longest));
+        let wanted = "of at most 4096 bytes";
+        assert_eq!(task(683).params(dialect), Err(SendError::Parameter { parameter: "task_id", wanted }));
+        let raw = format!("{{\"task_id\":\"{}\"}}", "é".repeat(683));
+        assert_eq!(
+            read("decom.disk_erase", &raw, dialect).unwrap_err(),
+            "\"task_id\" must be of at most 4096 bytes"
+        );
+    }
+}
+
+#[test]
 fn errors_are_read_as_objects_and_as_strings_and_from_anything_else() {
     let msg = |text: &str| ErrorValue::from_json(Json::parse(text).unwrap().as_ref()).msg().into_owned();
     assert_eq!(msg("{\"msg\":\"m\",\"code\":7}"), "m");

@@ -13,6 +13,8 @@ use testkit::epoch;
 
 /// A value that nests less fits into every message.
 const SAFE_DEPTH: usize = NESTING_LIMIT - 3;
+/// A longer id of a task is refused.
+const TASK_ID_LIMIT: usize = 4096;
 
 /// Arbitrary value → encode → decode, equal.
 pub fn teeth_value(data: &[u8]) {
@@ -69,6 +71,10 @@ fn may_be_refused(command: &Command, dialect: Dialect) -> bool {
 }
 
 fn is_complete(TaskCommand { task_id, work }: &TaskCommand, dialect: Dialect) -> bool {
+    // What is not ASCII takes up to six bytes for each of its own on the wire.
+    if task_id.json().text().len() > TASK_ID_LIMIT / 6 {
+        return false;
+    }
     match (work, dialect) {
         (Work::PrepareImage { .. }, Dialect::Original) => task_id.as_str().is_some(),
         (_, Dialect::Original) => true,

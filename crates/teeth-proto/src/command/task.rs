@@ -114,7 +114,7 @@ impl TaskCommand {
         if dialect == Dialect::Document && task_id.as_str().is_none() {
             return Err(ParamsError::wrong("task_id", "a string"));
         }
-        if task_id.text().len() > TASK_ID_LIMIT {
+        if sent_length(task_id) > TASK_ID_LIMIT {
             return Err(ParamsError::wrong("task_id", "of at most 4096 bytes"));
         }
         Ok(Self { task_id: TaskId::from_json(task_id), work })
@@ -146,6 +146,9 @@ impl TaskCommand {
     }
 
     fn check(&self, dialect: Dialect) -> Result<(), SendError> {
+        if sent_length(self.task_id.json().as_ref()) > TASK_ID_LIMIT {
+            return Err(SendError::wrong("task_id", "of at most 4096 bytes"));
+        }
         if dialect == Dialect::Original {
             if matches!(self.work, Work::PrepareImage { .. }) && self.task_id.as_str().is_none() {
                 return Err(SendError::wrong("task_id", "a string"));
@@ -154,9 +157,6 @@ impl TaskCommand {
         }
         if self.task_id.as_str().is_none() {
             return Err(SendError::wrong("task_id", "a string"));
-        }
-        if self.task_id.json().text().len() > TASK_ID_LIMIT {
-            return Err(SendError::wrong("task_id", "of at most 4096 bytes"));
         }
         let images = match &self.work {
             Work::CacheImages { images } => images.as_slice(),
@@ -201,8 +201,14 @@ impl Work {
     }
 }
 
-/// An agent keeps ids of tasks and sends them back: what comes is short, and fits into a line however it is escaped.
+/// An agent keeps ids of tasks and sends them back: what comes is short, as JSON text of ASCII.
 const TASK_ID_LIMIT: usize = 4096;
+
+/// Counts the bytes that a value takes on the wire, where all but ASCII is escaped.
+fn sent_length(json: JsonRef<'_>) -> usize {
+    const ESCAPE: usize = r"\u0000".len();
+    json.text().chars().map(|char| if char.is_ascii() { 1 } else { ESCAPE * char.len_utf16() }).sum()
+}
 
 fn check_image(parameter: &'static str, image: &ImageId, dialect: Dialect) -> Result<(), ParamsError> {
     match dialect {
