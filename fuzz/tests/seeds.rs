@@ -26,6 +26,31 @@ fn ithiltir_wire_takes_its_seeds() {
 }
 
 #[test]
+fn nodered_client_takes_its_seeds() {
+    replay("nodered_client");
+}
+
+#[test]
+fn nodered_runtime_takes_its_seeds() {
+    replay("nodered_runtime");
+}
+
+#[test]
+fn nodered_topics_takes_its_seeds() {
+    replay("nodered_topics");
+}
+
+#[test]
+fn nodered_value_takes_its_seeds() {
+    replay("nodered_value");
+}
+
+#[test]
+fn nodered_wire_takes_its_seeds() {
+    replay("nodered_wire");
+}
+
+#[test]
 fn teeth_agent_takes_its_seeds() {
     replay("teeth_agent");
 }

@@ -2,6 +2,7 @@
 
 mod ithiltir;
 mod memory;
+mod node_red;
 #[path = "../../ithiltir-proto/benches/plain/mod.rs"]
 mod plain;
 mod row;
@@ -27,6 +28,8 @@ struct Arguments {
 enum Protocol {
     /// Ithiltir node reports
     Ithiltir,
+    /// Node-RED comms
+    NodeRed,
     /// The teeth-agent line protocol
     Teeth,
 }
@@ -38,8 +41,9 @@ fn main() {
     }
     let rows = match arguments.only {
         Some(Protocol::Ithiltir) => ithiltir::rows(),
+        Some(Protocol::NodeRed) => node_red::rows(),
         Some(Protocol::Teeth) => teeth::rows(),
-        None => [ithiltir::rows(), teeth::rows()].concat(),
+        None => [ithiltir::rows(), node_red::rows(), teeth::rows()].concat(),
     };
     if !arguments.json {
         println!("{}", Row::HEADING);
