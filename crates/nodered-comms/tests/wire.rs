@@ -83,6 +83,7 @@ fn frames_of_all_eras_are_read() {
     };
     assert_eq!(frame("{\"topic\":\"a\"}"), Frame::Bare(Some(message("a", None))));
     assert_eq!(frame("[1,[2],{\"topic\":7},{\"x\":1}]"), Frame::Batch(vec![message("7", None)]));
+    assert_eq!(frame("1e999"), Frame::Bare(None), "a number beyond all floats is JSON, and no message");
     assert_eq!(
         frame("[1e999,\"\\ud800\",{\"topic\":\"a\"}]"),
         Frame::Batch(vec![message("a", None)]),

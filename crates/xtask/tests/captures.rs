@@ -101,7 +101,7 @@ fn both_sides_of_node_red_and_their_messages() {
     let files = files(Protocol::NodeRed, |_| true);
     assert_eq!(files.len(), 67);
     let deviations = [("brace-quantifier", 1), ("close-code", 17), ("second-token", 4), ("token-race", 2)];
-    check(Protocol::NodeRed, &files, 4958, &deviations);
+    check(Protocol::NodeRed, &files, 4962, &deviations);
 }
 
 #[test]

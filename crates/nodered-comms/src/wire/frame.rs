@@ -60,11 +60,12 @@ pub fn decode_frame(text: &str) -> Result<Frame<'_>, Malformed> {
     }
     if text.trim_ascii_start().starts_with('[') {
         let items = serde_json::from_str(text).map(|Items(items)| items);
-        // An element that no message is may be one that strict readers refuse.
         let items = items.or_else(|_| serde_json::from_str(text).map(|PatientItems(items)| items));
         return items.map(Frame::Batch).map_err(|_| Malformed);
     }
-    serde_json::from_str(text).map(|value| Frame::Bare(item(value))).map_err(|_| Malformed)
+    let bare = serde_json::from_str(text).map(item);
+    let bare = bare.or_else(|_| serde_json::from_str(text).map(patient_item));
+    bare.map(Frame::Bare).map_err(|_| Malformed)
 }
 
 /// The items of an array. Elements that are none take no memory.
@@ -81,11 +82,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for PatientItems<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let patient = |element: JsonRef<'de>| match element.kind() {
-            JsonKind::Object => item(element.decode().ok()?),
-            _ => None,
-        };
-        deserializer.deserialize_seq(Elements(patient, PhantomData)).map(Self)
+        deserializer.deserialize_seq(Elements(patient_item, PhantomData)).map(Self)
     }
 }
 
@@ -105,6 +102,14 @@ impl<'de, T: Deserialize<'de>, F: Fn(T) -> Option<Item<'de>>> Visitor<'de> for E
             items.extend((self.0)(element));
         }
         Ok(items)
+    }
+}
+
+/// Reads what strict readers refuse though it is JSON, a number beyond all floats say. Such a value is no message.
+fn patient_item(value: JsonRef<'_>) -> Option<Item<'_>> {
+    match value.kind() {
+        JsonKind::Object => item(value.decode().ok()?),
+        _ => None,
     }
 }
 

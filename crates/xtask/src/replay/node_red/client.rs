@@ -105,7 +105,7 @@ fn connection(
     }
 }
 
-/// What follows an end: the next attempt after the editor's wait, or nothing at all.
+/// What follows an end: the next attempt after the editor's wait, for a token first if there is none, or nothing at all.
 fn afterwards(key: &str, editor: &Editor<'_>, mut ours: Ours, tally: &mut Tally) {
     if editor.state == State::LoggingIn {
         return;
@@ -116,7 +116,9 @@ fn afterwards(key: &str, editor: &Editor<'_>, mut ours: Ours, tally: &mut Tally)
         tally.check(key, &Vec::<Did>::new(), &std::mem::take(&mut ours.done));
         ours.advance(end + FIRST_WAIT);
         ours.advance(end + FIRST_WAIT + Duration::from_millis(1));
-        tally.check(key, &vec![Did::Connect], &ours.done);
+        let has_no_token = editor.grant.is_some() && editor.token.is_none();
+        let next = if has_no_token { Did::FetchesToken } else { Did::Connect };
+        tally.check(key, &vec![next], &ours.done);
     } else {
         ours.advance(end + LONG);
         tally.check(key, &Vec::<Did>::new(), &ours.done);
@@ -196,6 +198,8 @@ struct Editor<'a> {
     grant: Option<&'a Grant>,
     /// Filters in the order in which they were subscribed to; those that were subscribed to again stand again.
     subscriptions: Vec<String>,
+    /// Whether a message came over this connection.
+    was_heard: bool,
 }
 
 impl<'a> Editor<'a> {
@@ -203,7 +207,7 @@ impl<'a> Editor<'a> {
         let token = token.filter(|_| is_protected);
         let grant = token.as_ref().and_then(|token| tokens.get(token));
         let grant = grant.filter(|grant| !grant.answer.is_empty());
-        Self { state: State::Connecting, is_protected, token, grant, subscriptions: Vec::new() }
+        Self { state: State::Connecting, is_protected, token, grant, subscriptions: Vec::new(), was_heard: false }
     }
 
     fn is_first(&self, token: &[u16]) -> bool {
@@ -229,8 +233,11 @@ impl<'a> Editor<'a> {
                 sent.push(filter);
             }
         }
+        // Without any packet nobody becomes the default user.
+        let is_nobody = self.is_protected && self.token.is_none();
+        let first = (is_nobody && sent.is_empty()).then(|| Did::Send(subscribe("hb")));
         let packets = sent.into_iter().map(|filter| Did::Send(subscribe(filter)));
-        packets.chain([Did::Ready]).collect()
+        first.into_iter().chain(packets).chain([Did::Ready]).collect()
     }
 
     /// Subscribes, publishes, or logs in as another user.
@@ -273,6 +280,7 @@ impl<'a> Editor<'a> {
             (None, _) => {}
         }
         let Some(topic) = text("topic").filter(|topic| !topic.is_empty()) else { return vec![] };
+        self.was_heard = true;
         if topic == "hb" {
             return vec![Did::Heartbeat];
         }
@@ -282,8 +290,13 @@ impl<'a> Editor<'a> {
         if subscriptions.is_empty() { vec![] } else { vec![Did::Dispatch { topic, data, subscriptions }] }
     }
 
-    /// A user is asked to log in; a password that is known does it by itself, once.
+    /// A user is asked to log in; a password that is known does it by itself, once, and after a wait if the token was
+    /// good for nothing.
     fn refused(&mut self, state: State) -> Vec<Did> {
+        if self.grant.is_some() && state == State::Ready && !self.was_heard {
+            (self.state, self.token) = (State::Waiting, None);
+            return vec![Did::Wait(FIRST_WAIT)];
+        }
         self.state = State::LoginNeeded;
         vec![match (&self.token, self.grant, state) {
             (None, ..) => Did::LoginNeeded(LoginProblem::Missing),
