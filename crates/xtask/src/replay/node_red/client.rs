@@ -207,7 +207,14 @@ impl<'a> Editor<'a> {
         let token = token.filter(|_| is_protected);
         let grant = token.as_ref().and_then(|token| tokens.get(token));
         let grant = grant.filter(|grant| !grant.answer.is_empty());
-        Self { state: State::Connecting, is_protected, token, grant, subscriptions: Vec::new(), was_heard: false }
+        Self {
+            state: State::Connecting,
+            is_protected,
+            token,
+            grant,
+            subscriptions: Vec::new(),
+            was_heard: false,
+        }
     }
 
     fn is_first(&self, token: &[u16]) -> bool {
