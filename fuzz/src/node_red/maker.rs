@@ -114,7 +114,7 @@ impl<'a> Maker<'a> {
             9 => DebugValue::RegExp(format!("/{}/g", self.text()).into()),
             10 => {
                 let bytes = self.input.bytes()[..].iter().copied().take(20).collect::<Vec<u8>>();
-                DebugValue::Buffer { length: bytes.len() as u64 + self.more(), bytes }
+                DebugValue::Buffer { length: (bytes.len() as u64).saturating_add(self.more()), bytes }
             }
             11 => self.error(depth).into(),
             12 => self.rare(),
