@@ -6,6 +6,11 @@ mod subjects;
 use crate::memory::kept;
 use crate::row::Row;
 use regex::Regex;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+use std::hint::black_box;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use subjects::{Dispatch, EDITORS, FILTERS, Hub};
 use testkit::measure::{Figure, Subject, compare};
 
@@ -18,8 +23,17 @@ const MOST_QUEUEING: f64 = 80.0;
 
 pub(crate) fn rows() -> Vec<Row> {
     let frame = subjects::frame();
-    let decoded = compare(subjects::decode(&frame));
+    let mut subjects = subjects::decode(&frame);
+    subjects.push(Subject::new("IgnoredAny", || {
+        black_box(serde_json::from_str::<IgnoredAny>(black_box(&frame)).is_ok());
+    }));
+    let mut decoded = compare(subjects);
+    let skipped = decoded.pop().map(|figure| time(&figure));
     let mut rows = vec![Row::of(format!("a frame of 50 messages, {} bytes", frame.len()), &decoded, 1.2)];
+    rows.push(Row {
+        peer: skipped,
+        ..Row::bare("the same; IgnoredAny, which keeps nothing", time(&decoded[0]))
+    });
     rows.extend(dispatch(&frame));
     rows.push(queueing());
     rows.push(Row::of_bytes("heap bytes of an idle connection", heap_of_a_connection(), MOST_BYTES));
@@ -41,6 +55,11 @@ fn dispatch(frame: &str) -> Vec<Row> {
                 peer: Some(time(&peer)),
                 ..below(format!("a message, {count} filters; {name}"), ours.nanoseconds, MOST_DISPATCH)
             });
+        }
+        if let Some(nanoseconds) = by_node(&dispatch) {
+            let input = format!("a message, {count} filters; the editor's way");
+            let peer = Some(text(nanoseconds));
+            rows.push(Row { peer, ..below(input, ours.nanoseconds, MOST_DISPATCH) });
         }
         figures.push(ours);
     }
@@ -80,6 +99,20 @@ fn by_rumqttc(dispatch: &Dispatch) -> Subject<'_> {
     })
 }
 
+/// What a message takes in Node.js, where there is one, when each filter is made an expression for each message.
+fn by_node(dispatch: &Dispatch) -> Option<f64> {
+    let mut node = Command::new("node");
+    node.args(["--input-type=module", "--eval", include_str!("dispatch.mjs")]);
+    let mut node = node.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+    let rounds = (100_000 / (dispatch.patterns.len() * dispatch.topics.len())).clamp(3, 200);
+    let task = json!({ "topics": dispatch.topics, "patterns": dispatch.patterns, "rounds": rounds });
+    node.stdin.take()?.write_all(task.to_string().as_bytes()).ok()?;
+    let answer: Value = serde_json::from_slice(&node.wait_with_output().ok()?.stdout).ok()?;
+    let matching = dispatch.matching() * dispatch.topics.len() as f64;
+    assert_eq!(answer["found"].as_f64().map(f64::round), Some(matching.round()), "both find the same");
+    answer["nanoseconds"].as_f64()
+}
+
 fn queueing() -> Row {
     let mut hub = Hub::new(EDITORS);
     hub.check();
@@ -108,7 +141,11 @@ fn below(input: impl Into<String>, nanoseconds: f64, most: f64) -> Row {
 }
 
 fn time(figure: &Figure) -> String {
-    match figure.nanoseconds {
+    text(figure.nanoseconds)
+}
+
+fn text(nanoseconds: f64) -> String {
+    match nanoseconds {
         short @ ..10_000.0 => format!("{short:.0} ns"),
         long => format!("{:.1} us", long / 1_000.0),
     }
