@@ -1,5 +1,6 @@
 //! The recorded debug messages, and short ways to build values.
 
+mod cuts;
 mod messages;
 mod rules;
 mod show;
