@@ -1,0 +1,26 @@
+//! NodePass's master API, sans-IO: instance URLs, objects, the event stream and state machines of both roles.
+//!
+//! A **master** owns instances, servers and clients of tunnels, and serves a REST API and an event stream. A **client**, a
+//! panel or any other program, lists, makes and controls instances and follows what becomes of them. No socket, clock,
+//! thread or source of randomness is in here: a driver carries requests and bytes, and time comes in as an argument.
+//!
+//! Section marks (§) refer to the protocol page in the repository's `docs`.
+//!
+//! # Features
+//!
+//! `client` and `master`, both on.
+#![cfg_attr(not(all(feature = "client", feature = "master")), allow(rustdoc::broken_intra_doc_links))]
+
+mod release;
+mod secret;
+mod timer;
+pub mod url;
+pub mod wire;
+
+pub use release::{Capability, Release, ReleaseError};
+pub use secret::ApiKey;
+pub use web_time::Instant;
+
+#[doc = include_str!("../README.md")]
+#[cfg(all(doctest, feature = "client", feature = "master"))]
+struct Readme;

@@ -1,0 +1,48 @@
+//! Named deadlines.
+
+use std::collections::{BTreeMap, BTreeSet};
+use web_time::Instant;
+
+/// One deadline for each reason to wake up, cheap to set and to ask for however many there are.
+#[derive(Clone)]
+pub(crate) struct Timers<T> {
+    deadlines: BTreeMap<T, Instant>,
+    order: BTreeSet<(Instant, T)>,
+}
+
+impl<T: Copy + Ord> Timers<T> {
+    pub(crate) fn new() -> Self {
+        Self { deadlines: BTreeMap::new(), order: BTreeSet::new() }
+    }
+
+    /// Sets a deadline in the place of an earlier one of the same name; `None` is never.
+    pub(crate) fn set(&mut self, timer: T, at: Option<Instant>) {
+        let before = match at {
+            Some(at) => self.deadlines.insert(timer, at),
+            None => self.deadlines.remove(&timer),
+        };
+        if let Some(before) = before {
+            self.order.remove(&(before, timer));
+        }
+        if let Some(at) = at {
+            self.order.insert((at, timer));
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.deadlines.clear();
+        self.order.clear();
+    }
+
+    /// Returns the earliest deadline.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.order.first().map(|&(at, _)| at)
+    }
+
+    /// Takes the earliest timer that is due.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(Instant, T)> {
+        let (at, timer) = *self.order.first().filter(|&&(at, _)| at <= now)?;
+        self.set(timer, None);
+        Some((at, timer))
+    }
+}
