@@ -2,7 +2,7 @@
 //!
 //! It prints what a real process prints, and forwards TCP where its mode is a single-ended one: a client in mode 1 and a
 //! server in mode 2 listen on the tunnel address and dial the target. Other modes need a peer and its tunnel, which no
-//! part of this example has: they start, say so in an error line, and run on without forwarding.
+//! part of this example has: they start, say so in an error line, and run on without forwarding. UDP is not forwarded.
 //!
 //! ```no_run
 //! # async fn example(plan: nodepass_example::process::Plan) {
