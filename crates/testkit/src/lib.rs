@@ -10,6 +10,7 @@
 //! | [`stream`] | two machines joined by a byte stream |
 //! | [`exchange`] | an agent with servers that answer its HTTP requests |
 //! | [`hub`] | clients that reconnect, with one hub |
+//! | [`program`] | programs as child processes that print events |
 //! | [`rules`] | checks that hold for any input, for property tests and fuzz targets |
 //! | [`secrets`] | marked secrets, and the search for them in texts |
 //! | [`mod@seen`] | comparable pictures of `http` requests and responses |
@@ -24,6 +25,7 @@ pub mod hub;
 pub mod machine;
 pub mod measure;
 pub mod network;
+pub mod program;
 pub mod rules;
 pub mod secrets;
 pub mod seen;

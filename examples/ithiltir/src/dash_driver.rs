@@ -1,6 +1,5 @@
 //! Drives a [`Dash`] over real HTTP: one task owns the machine, connections send it their requests.
 
-use crate::sleep_until;
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -9,6 +8,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ithiltir_proto::dash::{Dash, Event, ExchangeId, Output};
 use ithiltir_proto::wire::Timestamp;
+use program::sleep_until;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::IpAddr;

@@ -1,8 +1,9 @@
 //! Drives an [`Install`]: one exchange after the other.
 
 use crate::client::Client;
-use crate::{probe, sleep_until};
+use crate::probe;
 use ithiltir_proto::install::{Choice, Event, Install, InstallError, Installed, Output};
+use program::sleep_until;
 use std::future::pending;
 use std::pin::Pin;
 use web_time::Instant;

@@ -8,11 +8,3 @@ pub mod installer;
 pub mod node_driver;
 pub mod probe;
 pub mod report_file;
-
-/// Sleeps until the deadline, or for ever.
-pub(crate) async fn sleep_until(deadline: Option<web_time::Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
-}

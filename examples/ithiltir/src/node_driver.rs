@@ -1,13 +1,14 @@
 //! Drives a [`Node`] over real HTTP: one task owns the machine, exchanges run beside it.
 
 use crate::client::Client;
-use crate::{installer, probe, sleep_until};
+use crate::{installer, probe};
 use bytes::Bytes;
 use http::Response;
 use ithiltir_proto::node::{Event, Node, Output, RequestId, Update, UpdateError};
 use ithiltir_proto::update::Restart;
 use ithiltir_proto::wire::{NodeReport, Static};
 use ithiltir_proto::{Failure, ProbeOutcome};
+use program::sleep_until;
 use std::collections::HashMap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};

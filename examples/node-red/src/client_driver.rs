@@ -12,11 +12,11 @@
 
 use crate::connector::{Connector, Problem, Stream};
 use crate::link::{Link, Moved, TOO_LONG, Traffic, Transport};
-use crate::sleep_until;
 use bytes::Bytes;
 use http::Response;
 use nodered_comms::ConnectionId;
 use nodered_comms::client::{Client, Event, Output, RequestId};
+use program::sleep_until;
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;

@@ -12,12 +12,12 @@
 
 use crate::admin::{Admin, Answer};
 use crate::link::{Link, Moved, TOO_LONG, Traffic, Transport, web_socket_config, weight};
-use crate::sleep_until;
 use bytes::Bytes;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nodered_comms::ConnectionId;
 use nodered_comms::runtime::{Access, Event, Output, Runtime, User};
+use program::sleep_until;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;

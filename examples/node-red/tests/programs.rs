@@ -4,113 +4,35 @@
 mod support;
 
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
-use support::{LIMIT, PASSWORD};
+use support::PASSWORD;
+use testkit::program::{LIMIT, Program, any};
 
 const WATCH: &str = env!("CARGO_BIN_EXE_nodered-watch");
 const RUNTIME: &str = env!("CARGO_BIN_EXE_nodered-runtime");
 
-/// A running program; it is killed when dropped.
-struct Program {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    events: mpsc::Receiver<Value>,
-    seen: Vec<String>,
+/// Starts a program.
+fn start(name: &str, arguments: &[&str]) -> Program {
+    let mut command = Command::new(name);
+    command.arg("--json").args(arguments);
+    Program::start(command)
 }
 
-impl Program {
-    fn start(name: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(name);
-        command.arg("--json").args(arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, events) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines() {
-                let event = serde_json::from_str(&line.unwrap()).expect("every line is JSON");
-                if sender.send(event).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { stdin: child.stdin.take(), child, events, seen: Vec::new() }
-    }
-
-    /// Starts a runtime; returns the address of its comms too.
-    fn runtime(listen: &str, arguments: &[&str]) -> (Self, String) {
-        let quick = ["--listen", listen, "--batch-delay", "5ms"];
-        let mut runtime = Self::start(RUNTIME, &[&quick[..], arguments].concat());
-        let listening = runtime.events.recv_timeout(LIMIT).unwrap();
-        assert_eq!(listening["event"], "listening");
-        let address = listening["addr"].as_str().unwrap().to_owned();
-        runtime.seen.push(listening.to_string());
-        (runtime, address)
-    }
-
-    fn watch(address: &str, arguments: &[&str]) -> Self {
-        let url = format!("ws://{address}/comms");
-        let quick = ["--url", &url, "--reconnect-first", "20ms", "--reconnect-second", "40ms"];
-        Self::start(WATCH, &[&quick[..], arguments].concat())
-    }
-
-    fn write(&mut self, line: &Value) {
-        self.write_text(&line.to_string());
-    }
-
-    fn write_text(&mut self, line: &str) {
-        writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    /// Returns the first event of that name that `wanted` accepts.
-    fn until(&mut self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + LIMIT;
-        loop {
-            let wait = deadline.saturating_duration_since(Instant::now());
-            let event =
-                self.events.recv_timeout(wait).unwrap_or_else(|_| panic!("no {name}: {:#?}", self.seen));
-            self.seen.push(event.to_string());
-            if event["event"] == name && wanted(&event) {
-                return event;
-            }
-        }
-    }
-
-    /// Waits for its end; returns the exit status and stderr.
-    fn end(&mut self) -> (ExitStatus, String) {
-        let deadline = Instant::now() + LIMIT;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(Instant::now() < deadline, "it does not end");
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        let mut stderr = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        (status, stderr)
-    }
-
-    #[cfg(unix)]
-    fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
+/// Starts a runtime; returns the address of its comms too.
+fn start_runtime(listen: &str, arguments: &[&str]) -> (Program, String) {
+    let quick = ["--listen", listen, "--batch-delay", "5ms"];
+    let mut runtime = start(RUNTIME, &[&quick[..], arguments].concat());
+    let address = runtime.listening();
+    (runtime, address)
 }
 
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill(); // an error: it has ended
-        let _ = self.child.wait();
-    }
-}
-
-fn any(_: &Value) -> bool {
-    true
+fn start_watch(address: &str, arguments: &[&str]) -> Program {
+    let url = format!("ws://{address}/comms");
+    let quick = ["--url", &url, "--reconnect-first", "20ms", "--reconnect-second", "40ms"];
+    start(WATCH, &[&quick[..], arguments].concat())
 }
 
 fn of(topic: &str) -> impl Fn(&Value) -> bool {
@@ -144,11 +66,11 @@ impl Secrets {
 
 #[test]
 fn what_is_typed_comes_out_decoded() {
-    let (mut runtime, address) = Program::runtime("127.0.0.1:0", &["--heartbeat", "50ms"]);
+    let (mut runtime, address) = start_runtime("127.0.0.1:0", &["--heartbeat", "50ms"]);
     let retained = json!({"state": "start"});
     runtime.write(&json!({"topic": "notification/runtime-state", "data": retained, "retain": true}));
     runtime.write(&json!({"status": "n1", "data": {"fill": "green", "shape": "dot", "text": 5, "x": 1}}));
-    let mut watch = Program::watch(&address, &[]);
+    let mut watch = start_watch(&address, &[]);
     assert_eq!(watch.until("discovered", any)["protected"], false);
     watch.until("connected", any);
     watch.until("ready", any);
@@ -179,7 +101,7 @@ fn what_is_typed_comes_out_decoded() {
 
 #[test]
 fn a_bad_line_is_an_error_event_and_the_program_goes_on() {
-    let (mut runtime, address) = Program::runtime("127.0.0.1:0", &[]);
+    let (mut runtime, address) = start_runtime("127.0.0.1:0", &[]);
     for (line, problem) in [
         ("not json", "expected ident at line 1 column 2"),
         (r#"{"topik": "a"}"#, "unknown field `topik`"),
@@ -194,8 +116,8 @@ fn a_bad_line_is_an_error_event_and_the_program_goes_on() {
     runtime.write_text("");
     runtime.write(&json!({"topic": "a", "data": 1, "retain": true}));
     // The end of stdin is not the end of the program.
-    drop(runtime.stdin.take());
-    let mut watch = Program::watch(&address, &["--subscribe", "a"]);
+    runtime.close_stdin();
+    let mut watch = start_watch(&address, &["--subscribe", "a"]);
     let message = watch.until("message", any);
     assert_eq!((&message["kind"], &message["data"]), (&json!("other"), &json!(1)));
 }
@@ -204,17 +126,17 @@ fn a_bad_line_is_an_error_event_and_the_program_goes_on() {
 fn a_user_logs_in_and_no_secret_is_shown() {
     let secrets = Secrets::new();
     let arguments = ["--root", "/red", "--user-file", &secrets.users()];
-    let (mut runtime, address) = Program::runtime("127.0.0.1:0", &arguments);
+    let (mut runtime, address) = start_runtime("127.0.0.1:0", &arguments);
     let password = secrets.write("password", &format!("{PASSWORD}\n"));
     let url = format!("http://{address}/red");
-    let mut watch = Program::start(WATCH, &["--url", &url, "--user", "alice", "--password-file", &password]);
+    let mut watch = start(WATCH, &["--url", &url, "--user", "alice", "--password-file", &password]);
     assert_eq!(watch.until("discovered", any)["protected"], true);
     assert_eq!(watch.until("logged_in", any)["expires_in"], 604_800);
     watch.until("authenticated", any);
     watch.until("ready", any);
     let active = runtime.until("active", any);
     assert_eq!((&active["user"], &active["scope"]), (&json!("alice"), &json!(["*"])));
-    let said = format!("{:?} {:?}", watch.seen, runtime.seen);
+    let said = format!("{:?} {:?}", watch.seen(), runtime.seen());
     assert!(!said.contains(PASSWORD), "{said}");
 }
 
@@ -222,7 +144,7 @@ fn a_user_logs_in_and_no_secret_is_shown() {
 fn a_login_that_is_refused_is_status_1_and_says_what_to_try() {
     let secrets = Secrets::new();
     let arguments = ["--user-file", &secrets.users(), "--token", "narrow=flows.read"];
-    let (mut runtime, address) = Program::runtime("127.0.0.1:0", &arguments);
+    let (mut runtime, address) = start_runtime("127.0.0.1:0", &arguments);
     let wrong = secrets.write("wrong", "wrong");
     let bobs = secrets.write("bobs", "builder");
     for (arguments, hint) in [
@@ -233,7 +155,7 @@ fn a_login_that_is_refused_is_status_1_and_says_what_to_try() {
         (&["--user", "bob", "--password-file", &bobs][..], "check --user"),
         (&["--user", "bob", "--password-file", &bobs, "--scope", "flows.read"][..], "get another token"),
     ] {
-        let mut watch = Program::watch(&address, arguments);
+        let mut watch = start_watch(&address, arguments);
         watch.until("login_needed", any);
         watch.until("ended", any);
         let (status, stderr) = watch.end();
@@ -250,10 +172,10 @@ fn tokens_come_from_arguments_files_and_headers() {
     let secrets = Secrets::new();
     let tokens = secrets.write("tokens", "from=file=status.read\n\n");
     let arguments = ["--token", "given=*", "--token-file", &tokens];
-    let (mut runtime, address) = Program::runtime("127.0.0.1:0", &arguments);
+    let (mut runtime, address) = start_runtime("127.0.0.1:0", &arguments);
     let file = secrets.write("token", "from=file\n");
     for (arguments, scope) in [(["--token", "given"], "*"), (["--token-file", &file], "status.read")] {
-        let mut watch = Program::watch(&address, &arguments);
+        let mut watch = start_watch(&address, &arguments);
         watch.until("authenticated", any);
         assert_eq!(runtime.until("active", any)["scope"], json!([scope]));
     }
@@ -262,8 +184,8 @@ fn tokens_come_from_arguments_files_and_headers() {
 #[test]
 fn a_watch_outlives_a_runtime_that_is_killed() {
     let default_user = ["--default-user", "read"];
-    let (mut runtime, address) = Program::runtime("127.0.0.1:0", &default_user);
-    let mut watch = Program::watch(&address, &["--subscribe", "a/+"]);
+    let (mut runtime, address) = start_runtime("127.0.0.1:0", &default_user);
+    let mut watch = start_watch(&address, &["--subscribe", "a/+"]);
     watch.until("ready", any);
     assert_eq!(runtime.until("active", any)["user"], Value::Null);
     drop(runtime);
@@ -271,7 +193,7 @@ fn a_watch_outlives_a_runtime_that_is_killed() {
     assert_eq!(watch.until("reconnecting", any)["in_ms"], 20);
     // No frame came over that connection: it asks again whether a token is wanted.
     watch.until("request_failed", any);
-    let (mut runtime, _) = Program::runtime(&address, &default_user);
+    let (mut runtime, _) = start_runtime(&address, &default_user);
     runtime.until("subscribed", |event| event["filter"] == "a/+");
     runtime.write(&json!({"topic": "a/b", "data": {"n": 1}}));
     assert_eq!(watch.until("message", any)["data"], json!({"n": 1}));
@@ -280,8 +202,8 @@ fn a_watch_outlives_a_runtime_that_is_killed() {
 #[test]
 fn every_era_is_spoken() {
     for era in ["document", "first-at-once", "any-size", "today"] {
-        let (mut runtime, address) = Program::runtime("127.0.0.1:0", &["--era", era]);
-        let mut watch = Program::watch(&address, &["--subscribe", "a"]);
+        let (mut runtime, address) = start_runtime("127.0.0.1:0", &["--era", era]);
+        let mut watch = start_watch(&address, &["--subscribe", "a"]);
         runtime.until("subscribed", any);
         runtime.write(&json!({"topic": "a", "data": [1, 2]}));
         assert_eq!(watch.until("message", any)["data"], json!([1, 2]), "{era}");
@@ -291,8 +213,8 @@ fn every_era_is_spoken() {
 #[cfg(unix)]
 #[test]
 fn a_program_that_is_told_to_ends_in_order() {
-    let (mut runtime, address) = Program::runtime("127.0.0.1:0", &[]);
-    let mut watch = Program::watch(&address, &[]);
+    let (mut runtime, address) = start_runtime("127.0.0.1:0", &[]);
+    let mut watch = start_watch(&address, &[]);
     watch.until("ready", any);
     watch.terminate();
     watch.until("ended", any);
@@ -306,8 +228,8 @@ fn a_program_that_is_told_to_ends_in_order() {
 
 #[test]
 fn programs_end_after_their_time() {
-    let (mut runtime, address) = Program::runtime("127.0.0.1:0", &["--for", "1"]);
-    let mut watch = Program::watch(&address, &["--for", "500ms"]);
+    let (mut runtime, address) = start_runtime("127.0.0.1:0", &["--for", "1"]);
+    let mut watch = start_watch(&address, &["--for", "500ms"]);
     assert_eq!(watch.end().0.code(), Some(0));
     assert_eq!(runtime.end().0.code(), Some(0));
 }
@@ -315,7 +237,7 @@ fn programs_end_after_their_time() {
 #[test]
 fn a_watch_gives_up_when_asked_to() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut watch = Program::watch(&closed.to_string(), &["--attempts", "3", "--discovery", "open"]);
+    let mut watch = start_watch(&closed.to_string(), &["--attempts", "3", "--discovery", "open"]);
     watch.until("connecting", |event| event["attempt"] == 1);
     watch.until("connect_failed", any);
     assert_eq!(watch.until("reconnecting", any)["in_ms"], 20);
@@ -328,7 +250,7 @@ fn a_watch_gives_up_when_asked_to() {
 
 #[test]
 fn people_see_debug_values_below_their_line() {
-    let (mut runtime, address) = Program::runtime("127.0.0.1:0", &[]);
+    let (mut runtime, address) = start_runtime("127.0.0.1:0", &[]);
     let url = format!("ws://{address}/comms");
     let mut command = Command::new(WATCH);
     command.args(["--url", &url, "--subscribe", "debug"]).stdout(Stdio::piped());
@@ -352,7 +274,7 @@ fn people_see_debug_values_below_their_line() {
 
 #[test]
 fn a_port_that_is_taken_is_status_1_and_bad_arguments_are_status_2() {
-    let (_runtime, address) = Program::runtime("127.0.0.1:0", &[]);
+    let (_runtime, address) = start_runtime("127.0.0.1:0", &[]);
     let run = |name: &str, arguments: &[&str]| {
         let output = Command::new(name).args(arguments).stdin(Stdio::null()).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())

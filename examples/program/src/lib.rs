@@ -1,10 +1,10 @@
-//! What the example programs share: printing events, diagnostics, and ending in order.
+//! What the example programs share: printing events, diagnostics, waiting, and ending in order.
 
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -66,6 +66,14 @@ pub fn init_diagnostics() {
     let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
+}
+
+/// Sleeps until the deadline of a machine, or for ever if it has none.
+pub async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for Ctrl-C, SIGTERM, or the end of the time that the program may run.

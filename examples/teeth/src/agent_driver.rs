@@ -10,7 +10,7 @@
 //! [`Transport::max_unwritten`] the connection ends.
 
 use crate::link::{Link, Moved, Traffic, Transport};
-use crate::sleep_until;
+use program::sleep_until;
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;

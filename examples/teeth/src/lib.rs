@@ -27,11 +27,3 @@ pub fn seed() -> u64 {
 pub fn value(json: &teeth_proto::wire::Json) -> serde_json::Value {
     serde_json::from_str(json.text()).unwrap_or_else(|_| json.text().into())
 }
-
-/// Sleeps until the deadline, or for ever.
-pub(crate) async fn sleep_until(deadline: Option<web_time::Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
-}

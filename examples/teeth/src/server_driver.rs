@@ -9,8 +9,8 @@
 //! that does not read is cut off at [`Transport::max_unwritten`], so that one of them holds up nobody else.
 
 use crate::link::{Link, Moved, Traffic, Transport};
-use crate::sleep_until;
 use bytes::Bytes;
+use program::sleep_until;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;

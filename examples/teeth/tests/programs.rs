@@ -4,108 +4,24 @@
 mod support;
 
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
-use support::{Folders, IMAGE, LIMIT, OTHER};
+use std::process::{Command, Stdio};
+use support::{Folders, IMAGE, OTHER};
+use testkit::program::{Program, any};
 
-/// A running program; it is killed when dropped.
-struct Program {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    events: mpsc::Receiver<Value>,
-    seen: Vec<String>,
+/// Starts a server; returns its address too.
+fn start_server(arguments: &[&str]) -> (Program, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_teeth-server"));
+    command.args(["--listen", "127.0.0.1:0", "--json"]).args(arguments);
+    let mut server = Program::start(command);
+    let address = server.listening();
+    (server, address)
 }
 
-impl Program {
-    fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, events) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines() {
-                let event = serde_json::from_str(&line.unwrap()).expect("every line is JSON");
-                if sender.send(event).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { stdin: child.stdin.take(), child, events, seen: Vec::new() }
-    }
-
-    fn server(arguments: &[&str]) -> (Self, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_teeth-server"));
-        command.args(["--listen", "127.0.0.1:0", "--json"]).args(arguments);
-        let mut server = Self::start(command);
-        let listening = server.events.recv_timeout(LIMIT).unwrap();
-        assert_eq!(listening["event"], "listening");
-        let address = listening["addr"].as_str().unwrap().to_owned();
-        server.seen.push(listening.to_string());
-        (server, address)
-    }
-
-    fn agent(server: &str, folders: &Folders, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_teeth-agent"));
-        command.args(["--connect", server, "--json"]).args(arguments);
-        command.arg("--images").arg(folders.images()).arg("--cache").arg(folders.cache());
-        Self::start(command)
-    }
-
-    fn write(&mut self, line: &Value) {
-        self.write_text(&line.to_string());
-    }
-
-    fn write_text(&mut self, line: &str) {
-        writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    /// Returns the first event of that name that `wanted` accepts.
-    fn until(&mut self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + LIMIT;
-        loop {
-            let wait = deadline.saturating_duration_since(Instant::now());
-            let event =
-                self.events.recv_timeout(wait).unwrap_or_else(|_| panic!("no {name}: {:#?}", self.seen));
-            self.seen.push(event.to_string());
-            if event["event"] == name && wanted(&event) {
-                return event;
-            }
-        }
-    }
-
-    /// Waits for its end; returns the exit status and stderr.
-    fn end(&mut self) -> (ExitStatus, String) {
-        let deadline = Instant::now() + LIMIT;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(Instant::now() < deadline, "it does not end");
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        let mut stderr = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        (status, stderr)
-    }
-
-    #[cfg(unix)]
-    fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill(); // an error: it has ended
-        let _ = self.child.wait();
-    }
-}
-
-fn any(_: &Value) -> bool {
-    true
+fn start_agent(server: &str, folders: &Folders, arguments: &[&str]) -> Program {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_teeth-agent"));
+    command.args(["--connect", server, "--json"]).args(arguments);
+    command.arg("--images").arg(folders.images()).arg("--cache").arg(folders.cache());
+    Program::start(command)
 }
 
 const QUICK: [&str; 10] = [
@@ -124,8 +40,8 @@ const QUICK: [&str; 10] = [
 #[test]
 fn commands_are_typed_and_carried_out() {
     let folders = Folders::new(&[(IMAGE, 1 << 20), (OTHER, 1 << 20)]);
-    let (mut server, address) = Program::server(&[]);
-    let mut agent = Program::agent(&address, &folders, &[&QUICK[..], &["--cache-limit", "1500000"]].concat());
+    let (mut server, address) = start_server(&[]);
+    let mut agent = start_agent(&address, &folders, &[&QUICK[..], &["--cache-limit", "1500000"]].concat());
     assert_eq!(server.until("connected", any)["agent"], 1);
     server.until("handshake", |event| event["agent"] == 1);
     server.until("ping", any);
@@ -151,17 +67,17 @@ fn commands_are_typed_and_carried_out() {
     agent.until("report", |event| event["task_id"] == "t2");
     let written = folders.cache().join("config-drive/openstack/latest/user_data");
     assert_eq!(std::fs::read_to_string(written).unwrap(), "hunter2");
-    let said = format!("{:?} {:?}", server.seen, agent.seen);
+    let said = format!("{:?} {:?}", server.seen(), agent.seen());
     assert!(!said.contains("hunter2"), "what is in a config drive is printed");
 }
 
 #[test]
 fn a_bad_line_is_an_error_event_and_the_program_goes_on() {
     let folders = Folders::new(&[]);
-    let (mut server, address) = Program::server(&[]);
+    let (mut server, address) = start_server(&[]);
     server.write(&json!({"method": "status"}));
     assert_eq!(server.until("error", any)["error"], "no agent is connected");
-    let _agent = Program::agent(&address, &folders, &QUICK);
+    let _agent = start_agent(&address, &folders, &QUICK);
     server.until("ping", any);
     for (line, problem) in [
         ("not json", "expected ident at line 1 column 2"),
@@ -176,7 +92,7 @@ fn a_bad_line_is_an_error_event_and_the_program_goes_on() {
     }
     // The end of stdin is not the end of the program.
     server.write(&json!({"method": "status"}));
-    drop(server.stdin.take());
+    server.close_stdin();
     server.until("reply", |event| event["method"] == "status");
     server.until("ping", any);
 }
@@ -184,8 +100,8 @@ fn a_bad_line_is_an_error_event_and_the_program_goes_on() {
 #[test]
 fn the_original_dialect_is_spoken_by_both() {
     let folders = Folders::new(&[]);
-    let (mut server, address) = Program::server(&["--dialect", "original"]);
-    let _agent = Program::agent(&address, &folders, &[&QUICK[..], &["--dialect", "original"]].concat());
+    let (mut server, address) = start_server(&["--dialect", "original"]);
+    let _agent = start_agent(&address, &folders, &[&QUICK[..], &["--dialect", "original"]].concat());
     server.until("ping", any);
     server.write(&json!({"method": "ping"}));
     server.until("error", |event| event["error"].as_str().is_some_and(|error| error.contains("not served")));
@@ -198,8 +114,8 @@ fn the_original_dialect_is_spoken_by_both() {
 #[test]
 fn a_program_that_is_told_to_ends_in_order() {
     let folders = Folders::new(&[]);
-    let (mut server, address) = Program::server(&[]);
-    let mut agent = Program::agent(&address, &folders, &QUICK);
+    let (mut server, address) = start_server(&[]);
+    let mut agent = start_agent(&address, &folders, &QUICK);
     agent.until("ready", any);
     agent.terminate();
     assert_eq!(agent.end().0.code(), Some(0));
@@ -213,8 +129,8 @@ fn a_program_that_is_told_to_ends_in_order() {
 #[test]
 fn programs_end_after_their_time() {
     let folders = Folders::new(&[]);
-    let (mut server, address) = Program::server(&["--for", "1"]);
-    let mut agent = Program::agent(&address, &folders, &["--for", "500ms"]);
+    let (mut server, address) = start_server(&["--for", "1"]);
+    let mut agent = start_agent(&address, &folders, &["--for", "500ms"]);
     assert_eq!(agent.end().0.code(), Some(0));
     assert_eq!(server.end().0.code(), Some(0));
 }
@@ -223,8 +139,7 @@ fn programs_end_after_their_time() {
 fn an_agent_says_when_it_tries_again() {
     let folders = Folders::new(&[]);
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut agent =
-        Program::agent(&closed.to_string(), &folders, &[&QUICK[..], &["--attempts", "3"]].concat());
+    let mut agent = start_agent(&closed.to_string(), &folders, &[&QUICK[..], &["--attempts", "3"]].concat());
     agent.until("connecting", |event| event["attempt"] == 1);
     agent.until("connect_failed", any);
     assert!(agent.until("waiting", any)["in_ms"].is_u64());
@@ -237,7 +152,7 @@ fn an_agent_says_when_it_tries_again() {
 
 #[test]
 fn a_port_that_is_taken_is_status_1_and_bad_arguments_are_status_2() {
-    let (_server, address) = Program::server(&[]);
+    let (_server, address) = start_server(&[]);
     let run = |name: &str, arguments: &[&str]| {
         let output = Command::new(name).args(arguments).stdin(Stdio::null()).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())

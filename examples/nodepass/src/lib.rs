@@ -1,0 +1,10 @@
+//! Drivers and parts of the programs for `nodepass-api`: transport and file system, no policy.
+
+pub mod address;
+pub mod dial;
+pub mod forward;
+pub mod process;
+pub mod report;
+pub mod state_file;
+pub mod system;
+pub mod tls;
