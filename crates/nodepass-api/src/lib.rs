@@ -13,6 +13,8 @@
 
 mod release;
 mod secret;
+#[cfg(feature = "client")]
+pub mod stream;
 mod timer;
 pub mod url;
 pub mod wire;
