@@ -11,8 +11,12 @@
 //! `client` and `master`, both on.
 #![cfg_attr(not(all(feature = "client", feature = "master")), allow(rustdoc::broken_intra_doc_links))]
 
+#[cfg(feature = "client")]
+pub mod fleet;
 mod release;
 mod secret;
+#[cfg(feature = "client")]
+pub mod stream;
 mod timer;
 pub mod url;
 pub mod wire;
