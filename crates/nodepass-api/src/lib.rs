@@ -13,10 +13,13 @@
 
 #[cfg(feature = "client")]
 pub mod fleet;
+#[cfg(feature = "master")]
+pub mod master;
 mod release;
 mod secret;
 #[cfg(feature = "client")]
 pub mod stream;
+#[cfg(any(feature = "client", feature = "master"))]
 mod timer;
 pub mod url;
 pub mod wire;

@@ -10,7 +10,7 @@ pub(crate) struct Timers<T> {
     order: BTreeSet<(Instant, T)>,
 }
 
-impl<T: Copy + Ord> Timers<T> {
+impl<T: Clone + Ord> Timers<T> {
     pub(crate) fn new() -> Self {
         Self { deadlines: BTreeMap::new(), order: BTreeSet::new() }
     }
@@ -18,15 +18,20 @@ impl<T: Copy + Ord> Timers<T> {
     /// Sets a deadline in the place of an earlier one of the same name; `None` is never.
     pub(crate) fn set(&mut self, timer: T, at: Option<Instant>) {
         let before = match at {
-            Some(at) => self.deadlines.insert(timer, at),
+            Some(at) => self.deadlines.insert(timer.clone(), at),
             None => self.deadlines.remove(&timer),
         };
         if let Some(before) = before {
-            self.order.remove(&(before, timer));
+            self.order.remove(&(before, timer.clone()));
         }
         if let Some(at) = at {
             self.order.insert((at, timer));
         }
+    }
+
+    /// Whether there is a deadline of this name.
+    pub(crate) fn is_set(&self, timer: &T) -> bool {
+        self.deadlines.contains_key(timer)
     }
 
     pub(crate) fn clear(&mut self) {
@@ -41,8 +46,8 @@ impl<T: Copy + Ord> Timers<T> {
 
     /// Takes the earliest timer that is due.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(Instant, T)> {
-        let (at, timer) = *self.order.first().filter(|&&(at, _)| at <= now)?;
-        self.set(timer, None);
+        let (at, timer) = self.order.first().filter(|&&(at, _)| at <= now)?.clone();
+        self.set(timer.clone(), None);
         Some((at, timer))
     }
 }

@@ -3,6 +3,7 @@
 use memchr::memchr2;
 
 /// Splits bytes into lines at LF, CR or CRLF, however they are cut. Lines that come in one piece are not copied.
+#[derive(Clone)]
 pub(super) struct Lines {
     /// The beginning of a line whose end is still to come.
     begun: Vec<u8>,

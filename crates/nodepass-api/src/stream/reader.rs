@@ -11,6 +11,7 @@ use std::time::Duration;
 /// It keeps the line that has not ended and the data of the frame that has not ended, each no longer than the limit. A
 /// frame that goes beyond is dropped, and reading goes on behind the blank line that ends it. What has not ended with the
 /// stream is no frame.
+#[derive(Clone)]
 pub struct EventReader {
     lines: Lines,
     frame: Frame,
@@ -33,7 +34,7 @@ impl EventReader {
 }
 
 /// What the lines since the last blank one have said.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Frame {
     limit: usize,
     /// The data, each line with an LF behind it.

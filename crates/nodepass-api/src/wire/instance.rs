@@ -3,6 +3,7 @@
 use super::InstanceId;
 use super::object::{object, open_enumeration};
 use crate::ApiKey;
+use crate::url::Role;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -148,6 +149,15 @@ impl Instance {
     #[must_use]
     pub fn api_key(&self) -> Option<ApiKey> {
         self.id.is_key_record().then(|| ApiKey::new(&*self.url))
+    }
+}
+
+impl From<Role> for InstanceKind {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Server => Self::Server,
+            Role::Client => Self::Client,
+        }
     }
 }
 

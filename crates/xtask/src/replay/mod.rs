@@ -5,6 +5,7 @@ mod dash;
 mod messages;
 mod node;
 mod node_red;
+mod nodepass;
 mod scenario;
 mod teeth;
 
@@ -24,6 +25,8 @@ pub enum Protocol {
     Teeth,
     /// Editor and runtime of Node-RED
     NodeRed,
+    /// Client and master of NodePass
+    Nodepass,
 }
 
 const REDIRECT_FOLLOWED: Deviation = Deviation {
@@ -37,13 +40,15 @@ const REDIRECT_FOLLOWED: Deviation = Deviation {
 /// The file cannot be read or is no recording.
 pub fn run(protocol: Protocol, file: &Path, tally: &mut Tally) -> anyhow::Result<()> {
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if !name.ends_with(".jsonl") {
+    let is_stream = protocol == Protocol::Nodepass && name.ends_with(".txt");
+    if !name.ends_with(".jsonl") && !is_stream {
         bail!("{} is no recording", file.display());
     }
     match protocol {
         Protocol::Ithiltir => ithiltir(&name, file, tally),
         Protocol::Teeth => teeth::run(name, file, tally),
         Protocol::NodeRed => node_red::run(name, file, tally),
+        Protocol::Nodepass => nodepass::run(&name, file, tally),
     }
 }
 

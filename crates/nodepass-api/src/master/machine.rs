@@ -1,0 +1,966 @@
+//! The machine itself: its commands, inputs and timers. What becomes of a request is in `serve`.
+
+use super::process::{Process, Then};
+use super::record::{Record, empty_meta};
+use super::snapshot::{Stored, StoredPeer};
+use super::streams::{Frame, Room, Streams};
+use super::tcping::{Dial, Dials};
+use super::{
+    Compat, Config, ConfigError, DialId, Event, ExchangeId, Output, RunId, SaveFailed, SaveId, SaveTarget,
+    Snapshot, StartFailed, SystemFigures, SystemId, answer,
+};
+use crate::ApiKey;
+use crate::timer::Timers;
+use crate::url::InstanceUrl;
+use crate::wire::{CheckPoint, EventKind, EventTime, Instance, InstanceId, InstanceKind, Status};
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::time::Duration;
+use web_time::Instant;
+
+/// The master's state machine.
+///
+/// # States
+/// The master is open until [`shutdown`](Self::shutdown), then it is closing: streams end, processes are stopped, the state is
+/// saved; then it is closed. Each instance has one of these:
+///
+/// | status | process | leaves it by |
+/// | --- | --- | --- |
+/// | stopped | none | start: `Start`, and running once `handle_started` says so |
+/// | running | lives | stop: `Stop`, and stopped once `handle_exited` says so; its own end: stopped, or error if it failed |
+/// | error | none, or lives and is overdue or says that it fails | start, stop, restart as [`Compat`] says; a report of a process that lives |
+///
+/// Actions are answered before they are done, as the original does; `DELETE` and `PUT` are answered when the process has ended. What
+/// is asked for while a process stops is done after it: nothing overlaps.
+///
+/// # Methods
+/// - constructor: [`new`](Self::new)
+/// - commands: [`shutdown`](Self::shutdown)
+/// - inputs: [`handle_request`](Self::handle_request), [`handle_cancel`](Self::handle_cancel),
+///   [`handle_written`](Self::handle_written), [`handle_started`](Self::handle_started),
+///   [`handle_start_failed`](Self::handle_start_failed), [`handle_line`](Self::handle_line),
+///   [`handle_exited`](Self::handle_exited), [`handle_dialed`](Self::handle_dialed),
+///   [`handle_system`](Self::handle_system), [`handle_saved`](Self::handle_saved),
+///   [`handle_timeout`](Self::handle_timeout)
+/// - outputs: [`poll_output`](Self::poll_output), [`poll_timeout`](Self::poll_timeout)
+/// - getters: the rest
+///
+/// After any input or command drain [`poll_output`](Self::poll_output), then wait for the next input, command or the
+/// deadline. Input for a run, an exchange or a dial that is no longer known is ignored. An `Instant` earlier than one seen
+/// before counts as the latest seen.
+///
+/// # Example
+/// An instance is made and starts.
+/// ```
+/// use nodepass_api::Instant;
+/// use nodepass_api::master::{Compat, Config, Entropy, Event, Master, Output};
+/// use nodepass_api::wire::{Instance, Status, decode};
+///
+/// let now = Instant::now();
+/// let mut master = Master::new(Config::new(Compat::V1_14, Entropy::new([7; 32])), None, now)?;
+/// let Some(Output::Event(Event::KeyCreated { key })) = master.poll_output() else { panic!() };
+///
+/// let request = http::Request::post("/api/v1/instances")
+///     .header("x-api-key", key.expose())
+///     .body(r#"{"url":"client://127.0.0.1:8080/127.0.0.1:3000?mode=1"}"#.into())?;
+/// let exchange = master.handle_request(request, now);
+/// let Some(Output::Respond { id, response }) = master.poll_output() else { panic!() };
+/// assert_eq!((id, response.status().as_u16()), (exchange, 201));
+/// let made: Instance = decode(response.body())?;
+/// assert_eq!(made.status, Status::Stopped);
+///
+/// while let Some(output) = master.poll_output() {
+///     if let Output::Start { run, .. } = output {
+///         master.handle_started(run, now);
+///     }
+/// }
+/// assert_eq!(master.instance(made.id.as_str()).map(|instance| &instance.status), Some(&Status::Running));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Master {
+    pub(super) config: Config,
+    /// The record that holds the API key.
+    pub(super) key_record: Instance,
+    pub(super) key: ApiKey,
+    /// The master's id as `/info` has it: nothing during its first run.
+    pub(super) told_id: Box<str>,
+    pub(super) records: BTreeMap<InstanceId, Record>,
+    runs: BTreeMap<RunId, InstanceId>,
+    /// Instances that are started one after the other when the master starts.
+    to_start: VecDeque<InstanceId>,
+    pub(super) streams: Streams,
+    pub(super) dials: Dials,
+    pub(super) systems: BTreeMap<SystemId, ExchangeId>,
+    /// Exchanges that are answered later.
+    pub(super) waiting: BTreeSet<ExchangeId>,
+    pub(super) timers: Timers<Timer>,
+    pub(super) outputs: VecDeque<Output>,
+    life: Life,
+    saving: Option<SaveId>,
+    is_changed: bool,
+    pub(super) next_id: u64,
+    began: Instant,
+    pub(super) now: Instant,
+}
+
+/// Where a master stands; see [`Master`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// It serves.
+    Open,
+    /// It ends streams and processes, and saves.
+    Closing,
+    /// Closed for good.
+    Closed,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Open,
+    Closing { is_saved: bool },
+    Closed,
+}
+
+/// Reasons to wake up, in the order in which they go first when due at the same time.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    Dial(DialId),
+    DialWait(ExchangeId),
+    System(SystemId),
+    /// A process that stops.
+    Stop(InstanceId),
+    /// The pause of a restart.
+    Pause(InstanceId),
+    /// A process that does not report.
+    Overdue(InstanceId),
+    NextStart,
+    EndStreams,
+    Save,
+    Reload,
+    Shutdown,
+}
+
+/// How a run came to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Clean,
+    Failed,
+    Stuck,
+}
+
+impl Master {
+    /// Starts a master: emits the key as an event, and the starts of instances whose policy asks for it.
+    ///
+    /// Without a snapshot it is a new one, with a new key.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if a setting cannot be.
+    pub fn new(mut config: Config, snapshot: Option<Snapshot>, now: Instant) -> Result<Self, ConfigError> {
+        config.check()?;
+        let is_new = snapshot.is_none();
+        let snapshot = snapshot.unwrap_or_else(|| {
+            let key = ApiKey::new(hex::encode(config.entropy.draw::<16>()));
+            let master_id = hex::encode(config.entropy.draw::<8>());
+            Snapshot::new(&key, &master_id, "", Vec::new())
+        });
+        let has_meta = config.compat.has_meta();
+        let key = ApiKey::new(snapshot.key.clone());
+        let mut key_record = blank(config.compat);
+        key_record.id = InstanceId::key_record();
+        key_record.url = snapshot.key;
+        key_record.config = has_meta.then(|| snapshot.master_id.clone());
+        key_record.alias = Some(if has_meta { snapshot.alias } else { Box::default() });
+        let mut master = Self {
+            told_id: if is_new { Box::default() } else { snapshot.master_id },
+            key_record,
+            key: key.clone(),
+            records: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            to_start: VecDeque::new(),
+            streams: Streams::default(),
+            dials: Dials::default(),
+            systems: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            timers: Timers::new(),
+            outputs: VecDeque::new(),
+            life: Life::Open,
+            saving: None,
+            is_changed: false,
+            next_id: 1,
+            began: now,
+            now,
+            config,
+        };
+        master.event(if is_new { Event::KeyCreated { key } } else { Event::KeyLoaded { key } });
+        for stored in snapshot.instances {
+            master.restore(stored);
+        }
+        if is_new {
+            master.changed();
+        }
+        master.arm(Timer::Reload, master.config.reload_interval);
+        master.start_next();
+        Ok(master)
+    }
+
+    // Commands
+
+    /// Ends the master: streams are told and end, processes are stopped, the state is saved, and [`Event::Closed`] is last. All of
+    /// it takes at most [`Config::shutdown_timeout`], and the wait for the last save as long again.
+    pub fn shutdown(&mut self, now: Instant) {
+        self.see(now);
+        if self.life != Life::Open {
+            return;
+        }
+        self.life = Life::Closing { is_saved: false };
+        self.to_start.clear();
+        self.timers.set(Timer::NextStart, None);
+        self.timers.set(Timer::Reload, None);
+        self.announce_shutdown();
+        let window = self.config.compat.shutdown_window();
+        if window.is_zero() {
+            self.end_streams();
+        } else {
+            self.arm(Timer::EndStreams, window);
+        }
+        for id in self.records.keys().cloned().collect::<Vec<_>>() {
+            self.stop(&id, Then::Stay);
+        }
+        self.arm(Timer::Shutdown, self.config.shutdown_timeout);
+        self.proceed_closing();
+    }
+
+    // Inputs
+
+    /// Takes a request and names the exchange. Most are answered at once; what needs a dial, figures of the machine or the end
+    /// of a process later, each within its time. A closed or closing master answers 503.
+    pub fn handle_request(&mut self, request: http::Request<Bytes>, now: Instant) -> ExchangeId {
+        self.see(now);
+        let id = ExchangeId(self.draw_id());
+        if self.life == Life::Open {
+            self.serve(id, &request);
+        } else if self.life != Life::Closed {
+            self.respond(id, answer::refusal(answer::Refusal::TooMany));
+        }
+        id
+    }
+
+    /// The client of an exchange went away.
+    pub fn handle_cancel(&mut self, id: ExchangeId, now: Instant) {
+        self.see(now);
+        self.waiting.remove(&id);
+        if self.streams.close(id) {
+            self.event(Event::StreamEnded { stream: id });
+        }
+    }
+
+    /// A piece of a body has been written, so that the reader can take another one.
+    pub fn handle_written(&mut self, id: ExchangeId, now: Instant) {
+        self.see(now);
+        self.streams.written(id);
+        self.pump(id);
+    }
+
+    /// A process runs.
+    pub fn handle_started(&mut self, run: RunId, now: Instant) {
+        self.see(now);
+        let Some(id) = self.runs.get(&run).cloned() else { return };
+        if matches!(self.records[&id].process, Process::Alive(_)) {
+            self.set_status(&id, Status::Running);
+            self.publish(EventKind::Update, &id);
+        }
+    }
+
+    /// A process could not be started.
+    pub fn handle_start_failed(&mut self, run: RunId, _failed: StartFailed, now: Instant) {
+        self.see(now);
+        self.run_ended(run, End::Failed);
+    }
+
+    /// A process has written a line, given without its line break. What holds a report of figures is taken for that and goes
+    /// no further; all else becomes a log event.
+    pub fn handle_line(&mut self, run: RunId, line: &str, now: Instant) {
+        self.see(now);
+        let Some(id) = self.runs.get(&run).cloned() else { return };
+        match CheckPoint::find(line) {
+            Some(point) => self.report(&id, &point),
+            None => self.log(&id, line),
+        }
+    }
+
+    /// A process has ended, by itself or because it was asked to; `success` is an exit code of 0.
+    pub fn handle_exited(&mut self, run: RunId, success: bool, now: Instant) {
+        self.see(now);
+        self.run_ended(run, if success { End::Clean } else { End::Failed });
+    }
+
+    /// A dial has come about, and how long it took; or it has not, and why, in words for people.
+    pub fn handle_dialed(&mut self, id: DialId, outcome: Result<Duration, &str>, now: Instant) {
+        self.see(now);
+        self.dial_ended(id, outcome);
+    }
+
+    /// The machine's figures.
+    pub fn handle_system(&mut self, id: SystemId, figures: SystemFigures, now: Instant) {
+        self.see(now);
+        self.timers.set(Timer::System(id), None);
+        if let Some(exchange) = self.systems.remove(&id) {
+            let info = self.info(figures);
+            self.respond_later(exchange, answer::json(StatusCode::OK, &info));
+        }
+    }
+
+    /// A snapshot was saved, or was not.
+    pub fn handle_saved(&mut self, id: SaveId, outcome: Result<(), SaveFailed>, now: Instant) {
+        self.see(now);
+        let is_state = self.saving == Some(id);
+        if outcome.is_err() && self.life != Life::Closed {
+            let target = if is_state { SaveTarget::State } else { SaveTarget::Backup };
+            self.event(Event::SaveFailed { target });
+        }
+        if !is_state {
+            return;
+        }
+        self.saving = None;
+        match (self.life, outcome) {
+            (Life::Open, Err(_)) => {
+                self.is_changed = true;
+                self.arm(Timer::Save, self.config.save_retry);
+            }
+            (Life::Open, Ok(())) if self.is_changed => self.arm(Timer::Save, self.config.save_delay),
+            (Life::Closing { is_saved: true }, _) => self.close(),
+            (Life::Closing { .. }, _) => self.proceed_closing(),
+            (Life::Open | Life::Closed, _) => {}
+        }
+    }
+
+    /// Lets time pass: whatever was due by `now` happens. Calling it early or twice is harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.see(now);
+        while let Some((at, timer)) = self.timers.pop_due(self.now) {
+            self.fire(timer, at);
+        }
+    }
+
+    // Outputs
+
+    /// Returns the next piece of work; `None` means that the master waits for input or for its deadline.
+    #[must_use = "an output that is not carried out is lost"]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due. Ask again after every drain.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    // Getters
+
+    /// Returns where the master stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match self.life {
+            Life::Open => State::Open,
+            Life::Closing { .. } => State::Closing,
+            Life::Closed => State::Closed,
+        }
+    }
+
+    /// Whether nothing follows any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.life == Life::Closed
+    }
+
+    /// Returns the API key.
+    #[must_use]
+    pub fn key(&self) -> &ApiKey {
+        &self.key
+    }
+
+    /// Returns an instance.
+    #[must_use]
+    pub fn instance(&self, id: &str) -> Option<&Instance> {
+        self.records.get(id).map(|record| &record.instance)
+    }
+
+    /// Returns all instances in the order of their ids, without the key record.
+    pub fn instances(&self) -> impl Iterator<Item = &Instance> {
+        self.records.values().map(|record| &record.instance)
+    }
+
+    /// Returns how many readers of events there are.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Returns the state as it would be saved now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let stored = |record: &Record| {
+            let instance = &record.instance;
+            let meta = instance.meta.clone().unwrap_or_default();
+            let peer = meta.peer.unwrap_or_default();
+            Stored {
+                id: instance.id.clone(),
+                url: instance.url.clone(),
+                alias: instance.alias.clone().unwrap_or_default(),
+                status: instance.status.clone(),
+                restart: instance.restart == Some(true),
+                mode: instance.mode.unwrap_or_default(),
+                peer: StoredPeer {
+                    sid: peer.sid.unwrap_or_default(),
+                    kind: peer.kind.unwrap_or_default(),
+                    alias: peer.alias.unwrap_or_default(),
+                },
+                tags: meta.tags.unwrap_or_default(),
+                traffic: instance.traffic(),
+            }
+        };
+        let alias = self.key_record.alias.as_deref().unwrap_or_default();
+        let master_id = self.key_record.config.as_deref().unwrap_or_default();
+        Snapshot::new(&self.key, master_id, alias, self.records.values().map(stored).collect())
+    }
+
+    // Instances
+
+    fn restore(&mut self, stored: Stored) {
+        let mut instance = blank(self.config.compat);
+        let url = InstanceUrl::parse(&stored.url).ok();
+        instance.kind = url.as_ref().map_or(InstanceKind::Client, |url| url.role().into());
+        instance.config = url.and_then(|url| self.config_text(&url));
+        instance.id = stored.id.clone();
+        instance.url = stored.url;
+        instance.alias = Some(stored.alias);
+        instance.status = Status::Stopped;
+        instance.restart = Some(stored.restart);
+        instance.mode = Some(stored.mode);
+        if let Some(meta) = &mut instance.meta {
+            let StoredPeer { sid, kind, alias } = stored.peer;
+            let peer = crate::wire::Peer {
+                sid: Some(sid),
+                kind: Some(kind),
+                alias: Some(alias),
+                ..Default::default()
+            };
+            (meta.peer, meta.tags) = (Some(peer), Some(stored.tags));
+        }
+        let mut record = Record::new(instance);
+        record.set_traffic(stored.traffic);
+        self.records.insert(stored.id.clone(), record);
+        if stored.restart {
+            self.to_start.push_back(stored.id);
+        }
+    }
+
+    fn start_next(&mut self) {
+        while let Some(id) = self.to_start.pop_front() {
+            let is_idle = self.records.get(&id).is_some_and(|record| matches!(record.process, Process::None));
+            if is_idle {
+                self.start(&id);
+                self.arm(Timer::NextStart, self.config.start_spacing);
+                return;
+            }
+        }
+    }
+
+    pub(super) fn start(&mut self, id: &InstanceId) {
+        let run = RunId(self.draw_id());
+        let Some(record) = self.records.get_mut(id) else { return };
+        record.begin_run();
+        record.process = Process::Alive(run);
+        let (instance, kind, url) = (id.clone(), record.instance.kind.clone(), record.instance.url.clone());
+        self.runs.insert(run, id.clone());
+        self.outputs.push_back(Output::Start { run, instance, kind, url });
+    }
+
+    /// Stops the process if there is one, and does `then` when it has ended.
+    pub(super) fn stop(&mut self, id: &InstanceId, then: Then) {
+        let Some(record) = self.records.get_mut(id) else { return };
+        match &mut record.process {
+            Process::Alive(run) => {
+                let run = *run;
+                record.process = Process::Stopping { run, then, is_forced: false };
+                self.timers.set(Timer::Overdue(id.clone()), None);
+                self.outputs.push_back(Output::Stop { run, force: false });
+                self.arm(Timer::Stop(id.clone()), self.config.stop_timeout);
+            }
+            Process::Stopping { then: before, .. } => {
+                let earlier = std::mem::replace(before, Then::Stay);
+                *before = merged(earlier, then);
+            }
+            Process::None | Process::Pausing => {
+                record.process = Process::None;
+                self.timers.set(Timer::Pause(id.clone()), None);
+                let is_errored = !record.is(&Status::Stopped);
+                if is_errored {
+                    self.stopped(id);
+                }
+                self.follow(id, then, true);
+            }
+        }
+    }
+
+    fn stopped(&mut self, id: &InstanceId) {
+        if self.config.compat.has_meta()
+            && let Some(record) = self.records.get_mut(id)
+        {
+            record.clear_gauges();
+        }
+        self.set_status(id, Status::Stopped);
+        self.publish(EventKind::Update, id);
+        self.changed();
+    }
+
+    fn run_ended(&mut self, run: RunId, end: End) {
+        let Some(id) = self.runs.remove(&run) else { return };
+        let Some(record) = self.records.get_mut(&id) else { return };
+        self.timers.set(Timer::Stop(id.clone()), None);
+        self.timers.set(Timer::Overdue(id.clone()), None);
+        match std::mem::replace(&mut record.process, Process::None) {
+            Process::Stopping { then, .. } => {
+                self.stopped(&id);
+                self.follow(&id, then, false);
+            }
+            Process::Alive(_) | Process::None | Process::Pausing if end == End::Clean => {
+                self.stopped(&id);
+            }
+            Process::Alive(_) | Process::None | Process::Pausing => {
+                if self.config.compat.has_meta() {
+                    record.clear_gauges();
+                }
+                self.set_status(&id, Status::Error);
+                self.publish(EventKind::Update, &id);
+                self.changed();
+            }
+        }
+        self.proceed_closing();
+    }
+
+    /// Does what was to follow the end of a process.
+    fn follow(&mut self, id: &InstanceId, then: Then, was_idle: bool) {
+        if self.life != Life::Open {
+            let (Then::Replace(_, exchanges) | Then::Remove(exchanges)) = then else { return };
+            for exchange in exchanges {
+                self.respond_later(exchange, answer::refusal(answer::Refusal::TooMany));
+            }
+            return;
+        }
+        match then {
+            Then::Stay => {}
+            Then::Start if was_idle || self.config.restart_pause.is_zero() => self.start(id),
+            Then::Start => {
+                if let Some(record) = self.records.get_mut(id) {
+                    record.process = Process::Pausing;
+                }
+                self.arm(Timer::Pause(id.clone()), self.config.restart_pause);
+            }
+            Then::Replace(replacement, exchanges) => {
+                let Some(record) = self.records.get_mut(id) else { return };
+                let instance = &mut record.instance;
+                (instance.kind, instance.url, instance.config) =
+                    (replacement.kind, replacement.url, replacement.config);
+                let response = answer::json(StatusCode::OK, &*instance);
+                for exchange in exchanges {
+                    self.respond_later(exchange, response.clone());
+                }
+                self.changed();
+                self.start(id);
+            }
+            Then::Remove(exchanges) => {
+                for exchange in exchanges {
+                    self.respond_later(exchange, answer::handled(StatusCode::NO_CONTENT, Bytes::new()));
+                }
+                self.publish(EventKind::Delete, id);
+                self.records.remove(id);
+                self.event(Event::Deleted { instance: id.clone() });
+                self.changed();
+            }
+        }
+    }
+
+    fn report(&mut self, id: &InstanceId, point: &CheckPoint) {
+        let overdue = self.config.compat.overdue(self.config.report_interval);
+        let Some(record) = self.records.get_mut(id) else { return };
+        record.report(point);
+        if matches!(record.process, Process::Alive(_)) {
+            let recovers = record.is(&Status::Error) && self.config.compat != Compat::V1_6;
+            if recovers {
+                self.set_status(id, Status::Running);
+            }
+            let at = overdue.and_then(|overdue| self.now.checked_add(overdue));
+            self.timers.set(Timer::Overdue(id.clone()), at);
+        }
+        self.publish(EventKind::Update, id);
+    }
+
+    fn log(&mut self, id: &InstanceId, line: &str) {
+        let mut end = line.len().min(self.config.max_line);
+        while !line.is_char_boundary(end) {
+            end -= 1;
+        }
+        let line = &line[..end];
+        let says_error = line.contains("Server error:") || line.contains("Client error:");
+        let is_alive = matches!(self.records.get(id).map(|record| &record.process), Some(Process::Alive(_)));
+        if says_error && is_alive && self.config.compat.has_meta() {
+            self.set_status(id, Status::Error);
+        }
+        self.publish_frame(EventKind::Log, Some(id), line);
+    }
+
+    fn set_status(&mut self, id: &InstanceId, status: Status) {
+        let Some(record) = self.records.get_mut(id) else { return };
+        if !record.is(&status) {
+            record.instance.status = status.clone();
+            self.event(Event::StatusChanged { instance: id.clone(), status });
+        }
+    }
+
+    // Timers
+
+    fn fire(&mut self, timer: Timer, at: Instant) {
+        match timer {
+            Timer::Dial(id) => self.dial_ended(id, Err("i/o timeout")),
+            Timer::DialWait(exchange) => {
+                if let Some(dial) = self.dials.give_up(exchange) {
+                    self.answer_dial(dial, Err("too many requests"));
+                }
+            }
+            Timer::System(id) => {
+                let now = self.now;
+                self.handle_system(id, SystemFigures::default(), now);
+            }
+            Timer::Stop(id) => self.stop_takes_long(&id),
+            Timer::Pause(id) => {
+                if self.records.get(&id).is_some_and(|record| matches!(record.process, Process::Pausing)) {
+                    self.start(&id);
+                }
+            }
+            Timer::Overdue(id) => {
+                self.set_status(&id, Status::Error);
+                self.publish(EventKind::Update, &id);
+                if self.config.compat == Compat::V1_6 {
+                    self.arm(Timer::Overdue(id), self.config.report_interval);
+                }
+            }
+            Timer::NextStart => self.start_next(),
+            Timer::EndStreams => self.end_streams(),
+            Timer::Save => self.save(),
+            Timer::Reload => self.reload(at),
+            Timer::Shutdown => self.close_late(),
+        }
+    }
+
+    fn stop_takes_long(&mut self, id: &InstanceId) {
+        let Some(Process::Stopping { run, is_forced, .. }) =
+            self.records.get_mut(id).map(|record| &mut record.process)
+        else {
+            return;
+        };
+        let run = *run;
+        if std::mem::replace(is_forced, true) {
+            self.event(Event::ProcessStuck { instance: id.clone(), run });
+            self.run_ended(run, End::Stuck);
+        } else {
+            self.outputs.push_back(Output::Stop { run, force: true });
+            self.arm(Timer::Stop(id.clone()), self.config.stop_timeout);
+        }
+    }
+
+    fn reload(&mut self, at: Instant) {
+        let id = SaveId(self.draw_id());
+        let snapshot = self.snapshot().encode().into();
+        self.outputs.push_back(Output::Save { id, target: SaveTarget::Backup, snapshot });
+        if self.config.compat.has_meta() {
+            let is_errored = |(_, record): &(&InstanceId, &Record)| record.is(&Status::Error);
+            let errored: Vec<_> = self.records.iter().filter(is_errored).map(|(id, _)| id.clone()).collect();
+            for id in errored {
+                self.stop(&id, Then::Start);
+            }
+        }
+        // After a long sleep one backup is enough.
+        let next = at.checked_add(self.config.reload_interval).filter(|next| *next > self.now);
+        let next = next.or_else(|| self.now.checked_add(self.config.reload_interval));
+        self.timers.set(Timer::Reload, next);
+    }
+
+    // Saving and closing
+
+    /// The state has changed: it is saved after a moment.
+    pub(super) fn changed(&mut self) {
+        self.is_changed = true;
+        if self.saving.is_none() && self.life == Life::Open && !self.timers.is_set(&Timer::Save) {
+            self.arm(Timer::Save, self.config.save_delay);
+        }
+    }
+
+    fn save(&mut self) {
+        if self.saving.is_some() || !self.is_changed {
+            return;
+        }
+        self.is_changed = false;
+        let id = SaveId(self.draw_id());
+        self.saving = Some(id);
+        let snapshot = self.snapshot().encode().into();
+        self.outputs.push_back(Output::Save { id, target: SaveTarget::State, snapshot });
+    }
+
+    /// When no process lives any more, and the streams have ended, the state is saved for the last time.
+    fn proceed_closing(&mut self) {
+        let Life::Closing { is_saved: false } = self.life else { return };
+        let is_quiet = self.runs.is_empty() && self.streams.is_empty();
+        if is_quiet && self.saving.is_none() {
+            self.save_last();
+        }
+    }
+
+    fn save_last(&mut self) {
+        self.life = Life::Closing { is_saved: true };
+        self.timers.set(Timer::Save, None);
+        self.is_changed = true;
+        self.saving = None;
+        self.save();
+        self.arm(Timer::Shutdown, self.config.shutdown_timeout);
+    }
+
+    /// Time is up: what still lives is left behind, and the wait for a save ends.
+    fn close_late(&mut self) {
+        match self.life {
+            Life::Closing { is_saved: false } => {
+                self.end_streams();
+                if let Life::Closing { is_saved: false } = self.life {
+                    for run in std::mem::take(&mut self.runs).into_keys() {
+                        self.outputs.push_back(Output::Stop { run, force: true });
+                    }
+                    self.save_last();
+                }
+            }
+            Life::Closing { is_saved: true } => self.close(),
+            Life::Open | Life::Closed => {}
+        }
+    }
+
+    fn close(&mut self) {
+        for exchange in std::mem::take(&mut self.waiting) {
+            self.respond(exchange, answer::refusal(answer::Refusal::TooMany));
+        }
+        self.life = Life::Closed;
+        self.timers.clear();
+        self.event(Event::Closed);
+    }
+
+    // Streams
+
+    /// Tells streams that they end.
+    pub(super) fn announce_shutdown(&mut self) {
+        let frame = self.frame(EventKind::Shutdown, None, "");
+        for id in self.streams.ids() {
+            self.streams.force(id, &frame);
+            self.pump(id);
+        }
+    }
+
+    pub(super) fn end_streams(&mut self) {
+        self.timers.set(Timer::EndStreams, None);
+        for id in self.streams.ids() {
+            for chunk in self.streams.finish(id) {
+                self.outputs.push_back(Output::PushBody { id, chunk });
+            }
+            self.outputs.push_back(Output::CloseBody { id });
+            self.event(Event::StreamEnded { stream: id });
+        }
+        self.proceed_closing();
+    }
+
+    pub(super) fn publish(&mut self, kind: EventKind, id: &InstanceId) {
+        self.publish_frame(kind, Some(id), "");
+    }
+
+    pub(super) fn publish_frame(&mut self, kind: EventKind, id: Option<&InstanceId>, logs: &str) {
+        if self.streams.is_empty() {
+            return;
+        }
+        let is_log = kind == EventKind::Log;
+        let frame = self.frame(kind, id, logs);
+        let room = Room { events: self.config.stream_queue, bytes: self.config.stream_bytes };
+        self.streams.publish(&frame, id, is_log, room);
+        for id in self.streams.ids() {
+            self.pump(id);
+        }
+    }
+
+    fn frame(&self, kind: EventKind, id: Option<&InstanceId>, logs: &str) -> Bytes {
+        let instance = id.and_then(|id| self.object(id.as_str()));
+        let has_logs = self.config.compat.has_meta() || kind == EventKind::Log;
+        let mut bytes = Vec::with_capacity(768);
+        Frame { kind, time: &self.time(), instance, logs: has_logs.then_some(logs) }.write(&mut bytes);
+        bytes.into()
+    }
+
+    /// Hands a reader what it can take.
+    pub(super) fn pump(&mut self, id: ExchangeId) {
+        let (key_record, records) = (&self.key_record, &self.records);
+        let (time, logs) = (self.time(), self.config.compat.has_meta().then_some(""));
+        let dump = |last: Option<&InstanceId>, bytes: &mut Vec<u8>| {
+            use std::ops::Bound::{Excluded, Unbounded};
+            let instance = match last {
+                None => key_record,
+                Some(last) if last.is_key_record() => &records.values().next()?.instance,
+                Some(last) => &records.range::<InstanceId, _>((Excluded(last), Unbounded)).next()?.1.instance,
+            };
+            Frame { kind: EventKind::Initial, time: &time, instance: Some(instance), logs }.write(bytes);
+            Some(instance.id.clone())
+        };
+        while let Some(chunk) = self.streams.next(id, dump) {
+            self.outputs.push_back(Output::PushBody { id, chunk });
+        }
+        if let Some(lost) = self.streams.take_lost(id) {
+            self.event(Event::EventsLost { stream: id, lost });
+            if self.config.announces_loss {
+                self.streams.force(id, &format!(": lost {lost}\n\n").into());
+                self.pump(id);
+            }
+        }
+    }
+
+    // Dials
+
+    pub(super) fn dial(&mut self, dial: Dial) {
+        if self.dials.has_room(self.config.max_dials) {
+            let (id, timeout) = (DialId(self.draw_id()), self.config.report_interval);
+            let target = dial.target.clone();
+            self.dials.begin(id, dial);
+            self.outputs.push_back(Output::Dial { id, target, timeout });
+            // The driver keeps the time; this is for one that does not.
+            self.arm(Timer::Dial(id), timeout.saturating_add(self.config.dial_wait));
+        } else {
+            self.arm(Timer::DialWait(dial.exchange), self.config.dial_wait);
+            self.dials.wait(dial);
+        }
+    }
+
+    fn dial_ended(&mut self, id: DialId, outcome: Result<Duration, &str>) {
+        self.timers.set(Timer::Dial(id), None);
+        let Some(dial) = self.dials.end(id) else { return };
+        self.answer_dial(dial, outcome);
+        while let Some(next) = self.dials.next() {
+            self.timers.set(Timer::DialWait(next.exchange), None);
+            if self.waiting.contains(&next.exchange) {
+                self.dial(next);
+                return;
+            }
+        }
+    }
+
+    fn answer_dial(&mut self, dial: Dial, outcome: Result<Duration, &str>) {
+        let exchange = dial.exchange;
+        self.respond_later(exchange, answer::json(StatusCode::OK, &dial.result(outcome)));
+    }
+
+    // Small things
+
+    /// Returns an instance or the key record.
+    pub(super) fn object(&self, id: &str) -> Option<&Instance> {
+        if self.key_record.id.as_str() == id {
+            return Some(&self.key_record);
+        }
+        self.instance(id)
+    }
+
+    pub(super) fn blank_instance(&self) -> Instance {
+        blank(self.config.compat)
+    }
+
+    pub(super) fn uptime(&self) -> u64 {
+        self.now.saturating_duration_since(self.began).as_secs()
+    }
+
+    fn time(&self) -> EventTime {
+        let since = self.now.saturating_duration_since(self.began).as_nanos();
+        let since = i128::try_from(since).unwrap_or(i128::MAX);
+        EventTime::from_unix_nanoseconds(self.config.unix_nanoseconds.saturating_add(since))
+    }
+
+    pub(super) fn respond(&mut self, id: ExchangeId, response: Response<Bytes>) {
+        self.outputs.push_back(Output::Respond { id, response });
+    }
+
+    /// Answers an exchange that was left waiting, unless its client has gone.
+    pub(super) fn respond_later(&mut self, id: ExchangeId, response: Response<Bytes>) {
+        if self.waiting.remove(&id) {
+            self.respond(id, response);
+        }
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(super) fn draw_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id - 1
+    }
+
+    pub(super) fn arm(&mut self, timer: Timer, wait: Duration) {
+        self.timers.set(timer, self.now.checked_add(wait));
+    }
+
+    fn see(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+}
+
+/// What was asked for later counts, but a removal stays one, and whoever waits is answered.
+fn merged(earlier: Then, later: Then) -> Then {
+    match (earlier, later) {
+        (Then::Remove(mut exchanges), Then::Remove(more) | Then::Replace(_, more)) => {
+            exchanges.extend(more);
+            Then::Remove(exchanges)
+        }
+        (Then::Remove(exchanges), Then::Stay | Then::Start) => Then::Remove(exchanges),
+        (Then::Replace(_, mut exchanges), Then::Replace(replacement, more)) => {
+            exchanges.extend(more);
+            Then::Replace(replacement, exchanges)
+        }
+        (Then::Replace(_, mut exchanges), Then::Remove(more)) => {
+            exchanges.extend(more);
+            Then::Remove(exchanges)
+        }
+        (Then::Replace(replacement, exchanges), Then::Stay | Then::Start) => {
+            Then::Replace(replacement, exchanges)
+        }
+        (Then::Stay | Then::Start, later) => later,
+    }
+}
+
+/// An object with the members that a level has, all of them empty.
+fn blank(compat: Compat) -> Instance {
+    Instance {
+        alias: Some(Box::default()),
+        restart: Some(false),
+        config: compat.has_meta().then(Box::default),
+        meta: compat.has_meta().then(empty_meta),
+        mode: Some(0),
+        ping: Some(0),
+        pool: Some(0),
+        tcps: Some(0),
+        udps: Some(0),
+        ..Instance::default()
+    }
+}
+
+impl fmt::Debug for Master {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Master")
+            .field("state", &self.state())
+            .field("instances", &self.records.len())
+            .field("streams", &self.streams.len())
+            .finish_non_exhaustive()
+    }
+}
