@@ -11,6 +11,8 @@
 //! `client` and `master`, both on.
 #![cfg_attr(not(all(feature = "client", feature = "master")), allow(rustdoc::broken_intra_doc_links))]
 
+#[cfg(feature = "master")]
+mod master;
 mod release;
 mod secret;
 mod timer;

@@ -1,0 +1,4 @@
+//! The side of the daemon.
+
+mod docs;
+mod openapi;
