@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 pub enum Peer {
     /// A real Node-RED from npm, and an editor's side on Node.js; takes Node.js 20 or later and npm
     NodeRed,
+    /// Validators, schemathesis, curl and a browser's reader against our NodePass master; takes Python 3.10 or later,
+    /// curl, and Node.js 20 or later
+    Nodepass,
 }
 
 /// How long installing and checking may take together.
@@ -32,6 +35,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(480);
 pub fn run(peer: Peer, parts: &[String]) -> anyhow::Result<bool> {
     match peer {
         Peer::NodeRed => node_red(parts),
+        Peer::Nodepass => nodepass(parts),
     }
 }
 
@@ -39,40 +43,104 @@ fn node_red(parts: &[String]) -> anyhow::Result<bool> {
     let scripts = root().join("examples/interop/node-red");
     let binaries = binaries("node-red-example")?;
     let begin = Instant::now();
-    let left = || LIMIT.saturating_sub(begin.elapsed());
     let folder = target_folder()?.join("interop/node-red");
-    install(&scripts.join("package.json"), &folder, left())?;
+    once(&scripts.join("package.json"), &folder, || install_by_npm(&folder, left(begin)))?;
+    let mut command = Command::new("node");
+    command.arg(scripts.join("run.js")).env("NODE_RED_DIR", &folder);
+    check(command, parts, &binaries, &folder, begin)
+}
+
+fn nodepass(parts: &[String]) -> anyhow::Result<bool> {
+    let scripts = root().join("examples/interop/nodepass");
+    let binaries = binaries("nodepass-example")?;
+    let begin = Instant::now();
+    let folder = target_folder()?.join("interop/nodepass");
+    once(&scripts.join("requirements.txt"), &folder, || install_by_pip(&folder, left(begin)))?;
+    let mut command = Command::new(python(&folder));
+    command.arg("-B").arg(scripts.join("run.py")); // No compiled modules in the source tree.
+    check(command, parts, &binaries, &folder, begin)
+}
+
+/// Runs the checks with what is installed in a folder, and gives them an empty one to work in.
+fn check(
+    mut command: Command,
+    parts: &[String],
+    binaries: &Path,
+    folder: &Path,
+    begin: Instant,
+) -> anyhow::Result<bool> {
     let work = folder.join("work");
     if work.exists() {
         std::fs::remove_dir_all(&work)?;
     }
     std::fs::create_dir_all(&work)?;
-    let mut command = Command::new("node");
-    command.arg(scripts.join("run.js")).args(parts).stdin(Stdio::null());
-    command.env("NODE_RED_DIR", &folder).env("INTEROP_BINARIES", binaries).env("INTEROP_WORK", work);
-    match process::run(command, left()).context("node cannot be started")? {
+    command.args(parts).stdin(Stdio::null());
+    command.env("INTEROP_BINARIES", binaries).env("INTEROP_WORK", work);
+    let started = format!("{} cannot be started", command.get_program().display());
+    match process::run(command, left(begin)).context(started)? {
         End::Well => Ok(true),
         End::Badly => Ok(false),
         End::OutOfTime => bail!("the checks took longer than {LIMIT:?}, and were ended"),
     }
 }
 
-/// Installs what a `package.json` names into a folder, once for each content of the file.
-fn install(package: &Path, folder: &Path, limit: Duration) -> anyhow::Result<()> {
-    let wanted = std::fs::read_to_string(package).context("no package.json")?;
-    let done = folder.join("installed.json");
+fn left(begin: Instant) -> Duration {
+    LIMIT.saturating_sub(begin.elapsed())
+}
+
+/// Installs what a list of packages names into a folder, which gets a copy of it: once for each content of the list.
+fn once(list: &Path, folder: &Path, install: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let wanted = std::fs::read_to_string(list).with_context(|| format!("no {}", list.display()))?;
+    let done = folder.join("installed");
     if std::fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
     std::fs::create_dir_all(folder)?;
-    std::fs::write(folder.join("package.json"), &wanted)?;
+    std::fs::write(folder.join(list.file_name().context("a list without a name")?), &wanted)?;
+    install()?;
+    Ok(std::fs::write(done, wanted)?)
+}
+
+/// Installs what the `package.json` in a folder names.
+fn install_by_npm(folder: &Path, limit: Duration) -> anyhow::Result<()> {
     println!("npm install in {}", folder.display());
     let mut command = Command::new("npm");
     command.args(["install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]);
     command.current_dir(folder).stdin(Stdio::null());
     let end = process::run(command, limit).context("npm cannot be started: install Node.js 20 or later")?;
     ensure!(end == End::Well, "npm cannot install the peers ({end:?}): NOTHING WAS CHECKED AGAINST THEM");
-    Ok(std::fs::write(done, wanted)?)
+    Ok(())
+}
+
+/// Installs what the `requirements.txt` in a folder names, into an environment of its own.
+fn install_by_pip(folder: &Path, limit: Duration) -> anyhow::Result<()> {
+    println!("pip install in {}", folder.display());
+    let begin = Instant::now();
+    let run = |program: &Path, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(folder).stdin(Stdio::null());
+        let left = limit.saturating_sub(begin.elapsed());
+        process::run(command, left)
+            .context("Python cannot be started: install Python 3.10 or later, with pip")
+    };
+    let system = Path::new("python3");
+    let inside = python(folder);
+    let packages = ["install", "--quiet", "--disable-pip-version-check", "--requirement", "requirements.txt"];
+    let end = if run(system, &["-m", "venv", "--clear", "venv"])? == End::Well {
+        run(&inside, &[&["-m", "pip"], &packages[..]].concat())?
+    } else {
+        // Debian keeps what venv takes its pip from in a package of its own; the system's pip does as well.
+        run(system, &["-m", "venv", "--clear", "--without-pip", "venv"])?;
+        let inside = inside.to_str().context("a target folder whose name is no UTF-8")?;
+        run(system, &[&["-m", "pip", "--python", inside], &packages[..]].concat())?
+    };
+    ensure!(end == End::Well, "pip cannot install the peers ({end:?}): NOTHING WAS CHECKED AGAINST THEM");
+    Ok(())
+}
+
+/// Returns the interpreter of the environment in a folder.
+fn python(folder: &Path) -> PathBuf {
+    folder.join(if cfg!(windows) { "venv/Scripts/python.exe" } else { "venv/bin/python" })
 }
 
 /// Builds the programs of a package and returns their folder.

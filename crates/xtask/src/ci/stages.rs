@@ -36,7 +36,7 @@ pub(super) fn all() -> Vec<Stage> {
         stage("wasm", Extent::Full, 3, Work::Commands(|| Ok(wasm()))),
         stage("seeds", Extent::Full, 1, Work::Check(checks::seeds)),
         stage("package", Extent::Full, 1, Work::Check(checks::package)),
-        stage("interop", Extent::Full, 14, Work::Check(checks::interop)),
+        stage("interop", Extent::Full, 20, Work::Check(checks::interop)),
         stage("fuzz", Extent::Nightly, 30, Work::Check(checks::fuzz)),
     ]
 }
