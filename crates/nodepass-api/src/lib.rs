@@ -11,6 +11,8 @@
 //! `client` and `master`, both on.
 #![cfg_attr(not(all(feature = "client", feature = "master")), allow(rustdoc::broken_intra_doc_links))]
 
+#[cfg(feature = "client")]
+pub mod client;
 mod release;
 mod secret;
 mod timer;
