@@ -15,6 +15,8 @@
 pub mod client;
 mod release;
 mod secret;
+#[cfg(feature = "client")]
+pub mod stream;
 mod timer;
 pub mod url;
 pub mod wire;
