@@ -1,7 +1,8 @@
 //! The view of a master's instances: events, lists and answers in any order.
 
 use nodepass_api::fleet::{
-    Change, Changed, Config, Fleet, History, InstanceRecord, LogQuery, LogRing, Merge, Moment, Rates, Sample,
+    Change, Changed, Config, Fleet, History, InstanceRecord, LogQuery, LogRing, Member, Merge, Moment, Rates,
+    Sample,
 };
 use nodepass_api::stream::{EventReader, Item};
 use nodepass_api::wire::{
@@ -28,7 +29,7 @@ fn recorded_streams_lead_to_the_recorded_state() {
             item => assert!(matches!(item, Item::Retry(_))),
         });
         let deleted: Vec<_> =
-            events.iter().filter(|event| event.kind == EventKind::Delete).map(|event| id_of(event)).collect();
+            events.iter().filter(|event| event.kind == EventKind::Delete).map(id_of).collect();
         for event in &events {
             view.event(event.clone());
         }
@@ -93,7 +94,8 @@ fn an_event_that_changes_nothing_is_silent() {
 #[test]
 fn changes_tell_what_has_changed() {
     let old = running("a", 5);
-    let cases: [(Instance, fn(&mut Changed)); 8] = [
+    type Case = (Instance, fn(&mut Changed));
+    let cases: [Case; 8] = [
         (Instance { status: Status::Stopped, ..old.clone() }, |what| what.status = true),
         (Instance { url: "client://h:1/t:2".into(), ..old.clone() }, |what| what.url = true),
         (Instance { alias: Some("n".into()), ..old.clone() }, |what| what.alias = true),
@@ -749,7 +751,7 @@ fn log(id: &str, line: &str) -> InstanceEvent {
 }
 
 fn id_of(event: &InstanceEvent) -> InstanceId {
-    event.instance.as_ref().unwrap().id.clone()
+    event.instance.as_ref().expect("an event about an instance").id.clone()
 }
 
 fn changed(set: impl FnOnce(&mut Changed)) -> Changed {
@@ -815,8 +817,12 @@ impl View {
         self.changes.drain(..).collect()
     }
 
+    fn member(&self, id: &str) -> &Member {
+        self.fleet.get(id).expect("a member")
+    }
+
     fn instance(&self, id: &str) -> &Instance {
-        self.fleet.get(id).unwrap().instance()
+        self.member(id).instance()
     }
 
     fn ids(&self) -> Vec<&str> {
@@ -824,12 +830,12 @@ impl View {
     }
 
     fn rates(&self, id: &str) -> Rates {
-        self.fleet.get(id).unwrap().rates()
+        self.member(id).rates()
     }
 
     /// Returns the samples of TCP read.
     fn samples(&self, id: &str) -> Vec<(i64, f64)> {
-        let samples = self.fleet.get(id).unwrap().history().iter();
+        let samples = self.member(id).history().iter();
         samples.map(|sample| (sample.unix_milliseconds, sample.tcprx)).collect()
     }
 
