@@ -13,6 +13,8 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "client")]
+pub mod fleet;
 mod release;
 mod secret;
 #[cfg(feature = "client")]

@@ -100,7 +100,8 @@ impl Frame {
 }
 
 fn decode(data: &[u8]) -> Result<InstanceEvent, DecodeError> {
-    let text = String::from_utf8_lossy(data);
+    // The check alone is much faster than the replacement.
+    let text = str::from_utf8(data).map_or_else(|_| String::from_utf8_lossy(data), Into::into);
     serde_json::from_str(&text).map_err(|error| DecodeError::at(&error, text.as_bytes()))
 }
 

@@ -1,0 +1,47 @@
+//! Limits, and moments.
+
+use std::time::Duration;
+use web_time::Instant;
+
+/// Limits of a view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// The most instances; further ones are ignored, which [`Change::Full`](super::Change::Full) tells.
+    pub max_instances: usize,
+    /// The most bytes that all members may take together, roughly. Beyond it instances are not added and none grows;
+    /// histories and logs forget something old for each new entry.
+    pub max_bytes: usize,
+    /// Samples in the rate history of an instance; 0 keeps none.
+    pub history_samples: usize,
+    /// Lines in the log of an instance; 0 keeps none.
+    pub log_lines: usize,
+    /// Bytes of text in the log of an instance. A longer line is cut.
+    pub log_bytes: usize,
+    /// The least time between two samples of rates.
+    pub rate_interval: Duration,
+}
+
+impl Default for Config {
+    /// 65 536 instances, 1 GiB, and for each 1 000 samples, 500 lines and 64 KiB; a sample a second.
+    fn default() -> Self {
+        Self {
+            max_instances: 65_536,
+            max_bytes: 1 << 30,
+            history_samples: 1_000,
+            log_lines: 500,
+            log_bytes: 64 << 10,
+            rate_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+/// When something came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the two clocks that there are")]
+pub struct Moment {
+    /// For what has passed between two moments. One that is earlier than the last counts as that one.
+    pub now: Instant,
+    /// The wall clock, for people: milliseconds since the beginning of 1970.
+    pub unix_milliseconds: i64,
+}
