@@ -94,6 +94,15 @@ impl Release {
         self.of_go_line() >= capability.since()
     }
 
+    /// Returns a number that grows from release to release.
+    pub(crate) const fn rank(self) -> u128 {
+        let beta = match self.beta {
+            Some(beta) => beta as u128,
+            None => 1 << 16,
+        };
+        ((self.major as u128) << 64) | ((self.minor as u128) << 48) | ((self.patch as u128) << 32) | beta
+    }
+
     /// Returns the release of the Go line whose objects this one has: itself, but 1.14.0 for the Rust port 0.x.
     #[must_use]
     pub fn of_go_line(self) -> Self {
@@ -155,10 +164,7 @@ impl fmt::Display for Release {
 
 impl Ord for Release {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |release: &Self| {
-            (release.major, release.minor, release.patch, release.beta.is_none(), release.beta)
-        };
-        key(self).cmp(&key(other))
+        self.rank().cmp(&other.rank())
     }
 }
 

@@ -1,0 +1,154 @@
+//! Percent-encoding as the original programs write and read it. §6.2.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+use std::borrow::Cow;
+
+/// All but letters, digits and `-_.~`.
+const REST: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// Also the colon between name and password is encoded where it belongs to one of them.
+const USER: &AsciiSet = &REST.remove(b'$').remove(b'&').remove(b'+').remove(b',').remove(b';').remove(b'=');
+const PATH: &AsciiSet = &USER.remove(b'/').remove(b':').remove(b'@');
+const FRAGMENT: &AsciiSet = &PATH.remove(b'?').remove(b'!').remove(b'(').remove(b')').remove(b'*');
+
+/// A place in a URL, with the bytes that stand there as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    User,
+    Host,
+    Path,
+    /// Names and values of the query, where a space is a `+`.
+    Query,
+    Fragment,
+}
+
+impl Place {
+    /// Writes bytes so that they are read back there.
+    pub(super) fn encode(self, bytes: &[u8], out: &mut String) {
+        let set = match self {
+            Self::User => USER,
+            Self::Path => PATH,
+            Self::Fragment => FRAGMENT,
+            Self::Host => return encode_host(bytes, out),
+            Self::Query => return encode_query(bytes, out),
+        };
+        out.extend(percent_encode(bytes, set));
+    }
+
+    /// Writes an encoded text: as it stands if every byte may stand there, else decoded and encoded anew.
+    pub(super) fn normalise(self, text: &str, out: &mut String) {
+        if text.bytes().all(|byte| self.takes(byte)) {
+            out.push_str(text);
+        } else {
+            self.encode(&decode(text), out);
+        }
+    }
+
+    /// Whether a byte of an encoded path or fragment may stay, escapes included.
+    fn takes(self, byte: u8) -> bool {
+        byte.is_ascii_alphanumeric()
+            || b"-_.~/!$&'()*+,;=:@[]%".contains(&byte)
+            || (self == Self::Fragment && byte == b'?')
+    }
+}
+
+fn encode_host(bytes: &[u8], out: &mut String) {
+    for byte in bytes {
+        if is_host_byte(*byte) {
+            out.push((*byte).into());
+        } else {
+            out.push_str(percent_encoding::percent_encode_byte(*byte));
+        }
+    }
+}
+
+fn encode_query(bytes: &[u8], out: &mut String) {
+    for (place, word) in bytes.split(|byte| *byte == b' ').enumerate() {
+        if place > 0 {
+            out.push('+');
+        }
+        out.extend(percent_encode(word, REST));
+    }
+}
+
+/// Whether a byte may stand in a host and its port as it is.
+pub(super) fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:[]<>\"".contains(&byte)
+}
+
+/// Returns the byte for which an escape at the start of the text stands.
+pub(super) fn escaped_byte(text: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    match text {
+        [b'%', high, low, ..] => u8::try_from(digit(*high)? * 16 + digit(*low)?).ok(),
+        _ => None,
+    }
+}
+
+/// Whether two hex digits follow every `%`.
+pub(super) fn is_well_formed(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr::memchr_iter(b'%', bytes).all(|at| escaped_byte(&bytes[at..]).is_some())
+}
+
+/// Replaces escapes by their bytes; nothing is copied where there are none.
+pub(super) fn decode(text: &str) -> Cow<'_, [u8]> {
+    percent_decode_str(text).into()
+}
+
+/// The same for a name or value of the query, where `+` is a space.
+pub(super) fn decode_query(text: &str) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'+', text.as_bytes()).is_none() {
+        return decode(text);
+    }
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).collect::<Vec<u8>>().into()
+}
+
+/// Returns decoded bytes as a text, U+FFFD in the place of what is no UTF-8.
+pub(super) fn to_text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match bytes {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_place_has_its_own_bytes() {
+        let all: Vec<u8> = (b' '..=b'~').filter(|byte| !byte.is_ascii_alphanumeric()).chain([0xE9]).collect();
+        let kept = |place: Place| {
+            let stays = |byte: &u8| {
+                let mut out = String::new();
+                place.encode(&[*byte], &mut out);
+                out.as_bytes() == [*byte]
+            };
+            String::from_utf8(all.iter().copied().filter(stays).collect()).unwrap()
+        };
+        assert_eq!(kept(Place::User), "$&+,-.;=_~");
+        assert_eq!(kept(Place::Host), "!\"$&'()*+,-.:;<=>[]_~");
+        assert_eq!(kept(Place::Path), "$&+,-./:;=@_~");
+        assert_eq!(kept(Place::Query), "-._~");
+        assert_eq!(kept(Place::Fragment), "!$&()*+,-./:;=?@_~");
+    }
+
+    #[test]
+    fn a_path_keeps_its_escapes_unless_it_has_to_be_written_anew() {
+        let normal = |text| {
+            let mut out = String::new();
+            Place::Path.normalise(text, &mut out);
+            out
+        };
+        assert_eq!(normal("/a%3Ab%2f'[x]"), "/a%3Ab%2f'[x]");
+        assert_eq!(normal("/a%3Ab c%2f"), "/a:b%20c/");
+        assert_eq!(normal("/\u{e9}"), "/%C3%A9");
+    }
+
+    #[test]
+    fn a_plus_is_a_space_in_the_query_alone() {
+        assert_eq!((&*decode("a+%2B"), &*decode_query("a+%2B")), (&b"a++"[..], &b"a +"[..]));
+        assert_eq!(to_text(decode("%ff")), "\u{fffd}");
+    }
+}
