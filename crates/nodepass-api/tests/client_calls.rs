@@ -176,6 +176,9 @@ fn what_was_ignored_without_a_word_is_found_in_the_recordings() {
     assert_eq!(found("v1.14.0", "create-alias"), [vec![]]);
     assert_eq!(found("v1.6.0", "patch-meta"), [vec![Ignored::Meta], vec![]]);
     assert_eq!(found("v1.14.0", "patch-meta"), [vec![], vec![]]);
+    let words = found("v1.6.0", "patch-action").concat();
+    let problems = [ActionProblem::Stopped, ActionProblem::Unknown].map(Ignored::Action);
+    assert_eq!(words, problems, "a second stop, and a word that is no action");
     assert!(
         found("v1.6.0", "lifecycle").concat().is_empty(),
         "the log level that is handed down is none of ours"

@@ -1,6 +1,7 @@
 //! Why a call has no result, and why a command was refused.
 
 use super::{Failure, FailureKind};
+use crate::url::{ParseError, Problem};
 use crate::wire::{DecodeError, ErrorBody, InstanceId, decode, plain_text};
 use http::{Response, StatusCode};
 use std::fmt;
@@ -56,13 +57,17 @@ pub enum RequestError {
     /// The master answers with the key that it had: it does not make another one, as the Rust port does not.
     #[error("the master has kept its key")]
     NotRotated,
+    /// The instance URL is none that a process could do something sensible with; nothing was sent. See
+    /// [`Config::checks_urls`](super::Config::checks_urls).
+    #[error("the instance URL is no good: {}", listed(.0))]
+    Url(Vec<Problem>),
     /// The instance was made again under this id, but its alias or its policy was not set.
     #[error("{instance} was made, but not all of it: {why}")]
     Incomplete {
         /// Its id.
         instance: InstanceId,
         /// Why not.
-        why: Box<RequestError>,
+        why: Box<Self>,
     },
     /// The client was closed before there was an answer.
     #[error("the client was closed")]
@@ -103,12 +108,20 @@ pub enum CommandError {
     /// [`set_master_alias`](super::Client::set_master_alias).
     #[error("the key record is no instance")]
     KeyRecord,
+    /// The instance URL is none.
+    #[error("{0}")]
+    Url(ParseError),
     /// Another key is being made already.
     #[error("another key is being made already")]
     Rotating,
     /// The key has characters that no header can have, or none at all.
     #[error("the key cannot be sent in a header")]
     Key,
+}
+
+fn listed(problems: &[Problem]) -> String {
+    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    texts.join("; ")
 }
 
 /// How much of a text is kept, in bytes.

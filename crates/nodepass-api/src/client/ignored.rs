@@ -142,12 +142,12 @@ const ADDED: [&[u8]; 4] = [b"log", b"tls", b"crt", b"key"];
 fn means_the_same(asked: &str, answer: &str) -> bool {
     let (asked, answer) = (Parts::of(asked), Parts::of(answer));
     let is_added = |name: &[u8], value: &[u8]| ADDED.contains(&name) && !value.is_empty();
-    let is_kept = |(name, value): &(Cow<'_, [u8]>, Cow<'_, [u8]>)| {
+    let is_kept = |(name, value): &Pair<'_>| {
         answer.query.contains(&(name.clone(), value.clone()))
             || value.is_empty()
                 && answer.query.iter().any(|(other, value)| other == name && is_added(name, value))
     };
-    let is_expected = |(name, value): &(Cow<'_, [u8]>, Cow<'_, [u8]>)| {
+    let is_expected = |(name, value): &Pair<'_>| {
         asked.query.contains(&(name.clone(), value.clone()))
             || is_added(name, value)
                 && !asked.query.iter().any(|(other, value)| other == name && !value.is_empty())
@@ -155,10 +155,13 @@ fn means_the_same(asked: &str, answer: &str) -> bool {
     asked.head == answer.head && asked.query.iter().all(is_kept) && answer.query.iter().all(is_expected)
 }
 
+/// A name and a value.
+type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
 /// A URL as far as it has to be taken apart to be compared.
 struct Parts<'a> {
     head: Vec<u8>,
-    query: Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)>,
+    query: Vec<Pair<'a>>,
 }
 
 impl<'a> Parts<'a> {
