@@ -68,14 +68,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 const BODIES: usize = 8;
 
-fn body(number: usize) -> String {
+/// One of them repeats the key that it was asked with.
+fn body(number: usize, key: &str) -> String {
     match number {
         0 => INFO.to_owned(),
         1 => "[]".to_owned(),
         2 => format!("[{},{}]", record(&marked(1)), running()),
         3 => running(),
         4 => record(&marked(2)),
-        5 => format!("{{\"error\":\"no such key: {}\"}}", marked(0)),
+        5 => format!("{{\"error\":\"no such key: {key}\"}}"),
         6 => "404 page not found\n".to_owned(),
         _ => r#"{"success":true,"data":{"ver":"v1.6.0","uptime":5}}"#.to_owned(),
     }
@@ -187,8 +188,9 @@ proptest! {
         for step in steps {
             match step {
                 Step::Answer(at, status, number) => if let Some(&id) = books.requests.keys().nth(at) {
-                    books.requests.remove(&id);
-                    client.0.handle_response(id, response(status, &body(number)), now);
+                    let request = books.requests.remove(&id).unwrap();
+                    let key = request.headers().get("x-api-key").map_or("", |key| key.to_str().unwrap());
+                    client.0.handle_response(id, response(status, &body(number, key)), now);
                 }
                 Step::Fail(at, seen) => if let Some(&id) = books.requests.keys().nth(at) {
                     books.requests.remove(&id);
