@@ -1,6 +1,6 @@
 //! The URL of a server or client. §6.1, §6.3.
 
-use super::escape::{decode, to_text};
+use super::escape::{decode, decode_text};
 use super::query::{self, pairs};
 use super::text::{Form, Malformed, Text, split_port};
 use super::{
@@ -123,7 +123,7 @@ impl InstanceUrl {
     pub fn host(&self) -> Cow<'_, str> {
         let (host, _) = split_port(self.text.host());
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        to_text(decode(bare))
+        decode_text(bare)
     }
 
     /// Returns the digits of the tunnel's port: empty if there is none, and perhaps above 65535.
@@ -135,7 +135,7 @@ impl InstanceUrl {
     /// Returns host and port of the tunnel as one text, decoded: what [`Address::parse`](super::Address::parse) takes.
     #[must_use]
     pub fn tunnel_text(&self) -> Cow<'_, str> {
-        to_text(decode(self.text.host()))
+        decode_text(self.text.host())
     }
 
     /// Returns the target or the list of them as one text, decoded: the path without its first slash.
@@ -145,7 +145,7 @@ impl InstanceUrl {
             return "".into();
         }
         // An escaped slash is one too once it is decoded.
-        match to_text(decode(self.text.path())) {
+        match decode_text(self.text.path()) {
             Cow::Borrowed(text) => text.strip_prefix('/').unwrap_or(text).into(),
             Cow::Owned(mut text) => {
                 if text.starts_with('/') {
