@@ -165,7 +165,10 @@ fn addresses(url: &InstanceUrl, rules: Rules, problems: &mut Vec<Problem>) {
     };
     let target_text = url.target_text();
     let takes_several = rules.since(1, 8, 2);
-    let targets: Vec<&str> = items(&target_text).collect();
+    let mut targets: Vec<&str> = items(&target_text).collect();
+    if targets.len() == 1 && !takes_several {
+        targets = vec![&target_text]; // where there is no list, spaces and commas belong to the address
+    }
     let tunnel = tunnel.map_err(|problem| problems.push(problem)).ok();
     match targets.len() {
         0 => problems.push(Problem::NoTarget),

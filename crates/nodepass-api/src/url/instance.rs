@@ -73,13 +73,11 @@ impl InstanceUrl {
     }
 
     /// Starts a URL from nothing.
-    #[must_use]
     pub fn builder(role: Role) -> Builder {
         Builder::new(role)
     }
 
     /// Returns a builder that has all of this URL, each part as it is spelled.
-    #[must_use]
     pub fn to_builder(&self) -> Builder {
         Builder::of(self)
     }

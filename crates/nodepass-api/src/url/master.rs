@@ -124,12 +124,7 @@ impl MasterUrl {
     /// [`TlsMode::SelfSigned`].
     #[must_use]
     pub fn inherited(&self) -> Inherited {
-        let mut inherited = Inherited::default();
-        inherited.log = self.log().into();
-        inherited.tls = self.tls();
-        inherited.crt = self.crt().into();
-        inherited.key = self.key().into();
-        inherited
+        Inherited { log: self.log().into(), tls: self.tls(), crt: self.crt().into(), key: self.key().into() }
     }
 
     fn parameter(&self, name: &str) -> Cow<'_, str> {
