@@ -1,4 +1,5 @@
 //! The client: one behaviour a test, as transcripts.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod client_support;
 

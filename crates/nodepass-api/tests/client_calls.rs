@@ -1,4 +1,5 @@
 //! Recorded exchanges as calls: what we send, and what their answers mean.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};

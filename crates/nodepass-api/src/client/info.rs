@@ -62,3 +62,22 @@ fn rate(from: Option<u64>, to: Option<u64>, elapsed: Duration) -> Option<f64> {
     let bytes = to?.checked_sub(from?)?;
     (!elapsed.is_zero()).then(|| bytes as f64 / elapsed.as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_bytes_a_second_and_never_negative() {
+        let info = |netrx, diskr| Box::new(Info { netrx: Some(netrx), diskr, ..Info::default() });
+        let start = testkit::epoch();
+        let before = Known { info: info(1_000, Some(5_000)), at: start };
+        let now = start + Duration::from_secs(10);
+        let rates = |info: &Info, now| News::of(Some(&before), info, now).rates;
+        assert_eq!(rates(&info(1_500, Some(5_000)), now).netrx, Some(50.0));
+        assert_eq!(rates(&info(1_500, Some(5_000)), now).diskr, Some(0.0));
+        assert_eq!(rates(&info(10, None), now), InfoRates::default(), "the machine was started again");
+        assert_eq!(rates(&info(1_500, None), start).netrx, None, "no time has passed");
+        assert_eq!(News::of(None, &info(1, None), now), News::default());
+    }
+}
