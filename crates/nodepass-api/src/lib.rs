@@ -12,6 +12,8 @@
 #![cfg_attr(not(all(feature = "client", feature = "master")), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "client")]
 pub mod fleet;
 #[cfg(feature = "master")]
 pub mod master;
