@@ -248,6 +248,19 @@ fn of_two_lists_the_one_that_was_asked_for_later_wins() {
 }
 
 #[test]
+fn a_list_from_before_more_deletions_than_are_remembered_settles_nothing() {
+    let mut view = View::new();
+    let ticket = view.fleet.begin_request();
+    for index in 0..5_000 {
+        view.fleet.apply_deleted(&format!("{index:08}").as_str().into(), &mut view.changes);
+    }
+    let list = vec![running("00000000", 0), running("00004999", 0)];
+    assert!(!view.fleet.apply_list(ticket, list, view.at, &mut view.changes).settled);
+    assert_eq!(view.ids(), ["00000000"]);
+    assert!(view.list([]).settled && view.fleet.is_empty());
+}
+
+#[test]
 fn an_answer_about_one_instance_is_merged_like_a_list_of_one() {
     let mut view = View::new();
     let ticket = view.fleet.begin_request();
