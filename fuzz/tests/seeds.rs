@@ -26,6 +26,11 @@ fn ithiltir_wire_takes_its_seeds() {
 }
 
 #[test]
+fn nodepass_url_takes_its_seeds() {
+    replay("nodepass_url");
+}
+
+#[test]
 fn nodered_client_takes_its_seeds() {
     replay("nodered_client");
 }

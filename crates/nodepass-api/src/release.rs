@@ -94,13 +94,15 @@ impl Release {
         self.of_go_line() >= capability.since()
     }
 
-    /// Returns a number that grows from release to release.
-    pub(crate) const fn rank(self) -> u128 {
+    /// Returns a number that grows from release to release, as long as the first part is below 2^15.
+    pub(crate) const fn rank(self) -> u64 {
+        const BEYOND: u64 = 1 << 15;
+        let major = if self.major as u64 >= BEYOND { BEYOND - 1 } else { self.major as u64 };
         let beta = match self.beta {
-            Some(beta) => beta as u128,
+            Some(beta) => beta as u64,
             None => 1 << 16,
         };
-        ((self.major as u128) << 64) | ((self.minor as u128) << 48) | ((self.patch as u128) << 32) | beta
+        (major << 49) | ((self.minor as u64) << 33) | ((self.patch as u64) << 17) | beta
     }
 
     /// Returns the release of the Go line whose objects this one has: itself, but 1.14.0 for the Rust port 0.x.
@@ -164,7 +166,10 @@ impl fmt::Display for Release {
 
 impl Ord for Release {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.rank().cmp(&other.rank())
+        let key = |release: &Self| {
+            (release.major, release.minor, release.patch, release.beta.is_none(), release.beta)
+        };
+        key(self).cmp(&key(other))
     }
 }
 

@@ -9,6 +9,7 @@ fn check(suite: Suite, file: &str, passed: usize, deviations: &[(&str, usize)]) 
     let folder = match suite {
         Suite::TeethLines => "crates/teeth-proto",
         Suite::NoderedTopics => "crates/nodered-comms",
+        Suite::NodepassUrls => "crates/nodepass-api",
         _ => "crates/ithiltir-proto",
     };
     let file: PathBuf = root().join(folder).join("tests/vectors").join(file);
@@ -101,6 +102,41 @@ fn a_topic_that_was_changed_fails() {
 }
 
 #[test]
+fn nodepass_urls() {
+    check(Suite::NodepassUrls, "nodepass-urls.json", 400, &[("needs-a-resolver", 3)]);
+}
+
+#[test]
+fn an_instance_url_that_was_changed_fails() {
+    let file = root().join("crates/nodepass-api/tests/vectors/nodepass-urls.json");
+    let vectors: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let (old, new) = ("/peers/nodepass v1.6.0", "/peers/nodepass v1.14.0");
+    let with_tls = "/master_post_when_master_has_log_info_tls_1";
+    for (id, pointer, value) in [
+        ("s-01", format!("{old}/process/effective/tunnel_key"), "f410e068"),
+        ("s-01", format!("{new}/process/effective/slot"), "1024"),
+        ("s-09", format!("{new}/process/effective/sni"), "none"),
+        ("s-12", format!("{old}/process/exited_by_itself"), ""),
+        ("s-40", format!("{new}/process/exited_by_itself"), ""),
+        ("s-57", format!("{old}/process/effective/tunnel_addr"), "127.0.0.1:99999"),
+        ("s-03", format!("{old}{with_tls}/url"), "server://secret@127.0.0.1:21003/127.0.0.1:21103?max=16"),
+        ("s-03", format!("{new}/master_post/config"), ""),
+        ("s-02", format!("{new}/master_post/type"), "server"),
+        ("s-53", format!("{new}/master_post/error"), "Invalid URL format"),
+    ] {
+        let mut row =
+            vectors["cases"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap().clone();
+        let place = row.pointer_mut(&pointer).unwrap();
+        *place = place.as_bool().map_or_else(|| value.into(), |flag| (!flag).into());
+        let changed = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("changed-url.json");
+        std::fs::write(&changed, serde_json::json!({ "cases": [row] }).to_string()).unwrap();
+        let mut tally = Tally::default();
+        run(Suite::NodepassUrls, &changed, &mut tally).unwrap();
+        assert_eq!(tally.failures().len(), 1, "{id} {pointer}: {tally}");
+    }
+}
+
+#[test]
 fn a_file_of_another_suite_is_refused() {
     let file = root().join("crates/ithiltir-proto/tests/vectors/ithiltir-urls.json");
     let others = [
@@ -109,6 +145,7 @@ fn a_file_of_another_suite_is_refused() {
         Suite::IthiltirStatics,
         Suite::TeethLines,
         Suite::NoderedTopics,
+        Suite::NodepassUrls,
     ];
     for suite in others {
         assert!(run(suite, &file, &mut Tally::default()).is_err());

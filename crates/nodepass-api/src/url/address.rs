@@ -125,11 +125,12 @@ impl fmt::Display for Address<'_> {
 
 /// Cuts at the last colon, and takes brackets away.
 fn split(text: &str) -> Result<(&str, &str), AddressError> {
-    let (before, port) = text.rsplit_once(':').ok_or(AddressError::NoPort)?;
+    let colon = text.bytes().rposition(|byte| byte == b':').ok_or(AddressError::NoPort)?;
+    let (before, port) = (&text[..colon], &text[colon + 1..]);
     let Some(bracketed) = text.strip_prefix('[') else {
         return match before {
-            _ if before.contains(':') => Err(AddressError::Colons),
-            _ if text.contains(['[', ']']) => Err(AddressError::Brackets),
+            _ if before.bytes().any(|byte| byte == b':') => Err(AddressError::Colons),
+            _ if text.bytes().any(|byte| byte == b'[' || byte == b']') => Err(AddressError::Brackets),
             _ => Ok((before, port)),
         };
     };

@@ -2,6 +2,7 @@
 
 use super::address::{Address, AddressError, Host, Port};
 use super::effective::items;
+use super::parameter::Parameters;
 use super::text::Form;
 use super::value::{Balance, Block, LogLevel, RunMode, TlsMode, Transport, number, positive};
 use super::{InstanceUrl, Parameter, Role, Rules, duration};
@@ -164,7 +165,10 @@ fn addresses(url: &InstanceUrl, rules: Rules, problems: &mut Vec<Problem>) {
     };
     let target_text = url.target_text();
     let takes_several = rules.since(1, 8, 2);
-    let targets: Vec<&str> = items(&target_text).collect();
+    let mut targets: Vec<&str> = items(&target_text).collect();
+    if targets.len() == 1 && !takes_several {
+        targets = vec![&target_text]; // where there is no list, spaces and commas belong to the address
+    }
     let tunnel = tunnel.map_err(|problem| problems.push(problem)).ok();
     match targets.len() {
         0 => problems.push(Problem::NoTarget),
@@ -202,19 +206,17 @@ fn parameters(url: &InstanceUrl, rules: Rules, problems: &mut Vec<Problem>) {
     let is_given = |parameter: Parameter, value: &str| url.parameter(parameter).as_deref() == Some(value);
     let is_single_ended = role == Role::Client && is_given(Parameter::Mode, "1");
     let has_files = is_given(Parameter::Tls, "2");
-    let mut seen = 0u32;
+    let mut seen = Parameters::NONE;
     for pair in url.parameters() {
         let (name, value) = (pair.name(), pair.value());
         let Some(parameter) = Parameter::from_name(&name) else {
             problems.push(Problem::Unknown { name: name.into() });
             continue;
         };
-        let bit = 1 << parameter as u32;
-        if seen & bit != 0 {
+        if !seen.insert(parameter) {
             problems.push(Problem::Repeated { parameter });
             continue;
         }
-        seen |= bit;
         let is_file = matches!(parameter, Parameter::Crt | Parameter::Key);
         let is_of_pool = matches!(parameter, Parameter::Min | Parameter::Max);
         let is_document = rules == Rules::Document;

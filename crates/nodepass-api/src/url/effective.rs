@@ -2,8 +2,8 @@
 
 use super::address::{Address, AddressError, Host, Port};
 use super::duration::{self, Shown};
-use super::escape::{decode_query, to_text};
-use super::parameter::{Parameter, Rules};
+use super::escape::{decode_query_text, is_plain};
+use super::parameter::{Parameter, Parameters, Rules};
 use super::query::pairs;
 use super::value::{
     Balance, Block, Dial, Dns, LogLevel, RunMode, TlsMode, Transport, TunnelKey, number, positive,
@@ -67,7 +67,7 @@ pub struct Effective<'a> {
     pub balance: Option<Balance>,
     tunnel: Option<Cow<'a, str>>,
     targets: Option<Targets<'a>>,
-    given: Given<'a>,
+    url: &'a InstanceUrl,
 }
 
 /// Why a process of this version ends by itself, as far as the URL alone tells. A name may still not be found.
@@ -145,13 +145,16 @@ impl<'a> Effective<'a> {
             let (tunnel, targets) = strict_addresses(url, rules)?;
             (Some(tunnel), Some(targets))
         };
-        Ok(Self { tunnel, targets, ..Self::without_addresses(url, rules) })
+        let mut values = Self::without_addresses(url, rules);
+        values.tunnel = tunnel;
+        values.targets = targets;
+        Ok(values)
     }
 
     /// Returns the values of the parameters alone, which every process has before it looks at its addresses.
     pub(super) fn without_addresses(url: &'a InstanceUrl, rules: Rules) -> Self {
         let given = Given::of(url);
-        let read = Reader { given: &given, rules, role: url.role() };
+        let read = Reader { given: &given, rules, used: rules.used(url.role()) };
         let transport = read.kept(Parameter::Type, Transport::from_code, Transport::Unknown);
         let quic = read.flag(Parameter::Quic);
         let is_quic = transport == Some(Transport::Quic) || quic == Some(true);
@@ -191,7 +194,7 @@ impl<'a> Effective<'a> {
             balance: read.kept(Parameter::Lbs, Balance::from_code, Balance::Unknown),
             tunnel: None,
             targets: None,
-            given,
+            url,
         }
     }
 
@@ -219,7 +222,8 @@ impl<'a> Effective<'a> {
             return None;
         }
         let kept = || {
-            let given = self.given.get(parameter).filter(|text| !self.is_replaced(parameter, text));
+            let given = self.url.parameter(parameter).filter(|text| !text.is_empty());
+            let given = given.filter(|text| !self.is_replaced(parameter, text));
             given.or_else(|| parameter.default(self.rules).map(Cow::Borrowed))
         };
         match parameter {
@@ -249,37 +253,27 @@ impl<'a> Effective<'a> {
 }
 
 /// The first value of each parameter, empty where it is absent or empty: both count the same.
-#[derive(Clone)]
-pub(super) struct Given<'a>([&'a str; Parameter::ALL.len()]);
+struct Given<'a>([&'a str; Parameter::ALL.len()]);
 
 impl<'a> Given<'a> {
-    pub(super) fn of(url: &'a InstanceUrl) -> Self {
+    fn of(url: &'a InstanceUrl) -> Self {
         let mut given = Self([""; Parameter::ALL.len()]);
-        let mut seen = 0u32;
+        let mut seen = Parameters::NONE;
         for pair in pairs(url.raw_query().unwrap_or_default()) {
-            let decoded = if pair.raw_name.contains(['%', '+']) { Some(pair.name()) } else { None };
-            let Some(parameter) = Parameter::from_name(decoded.as_deref().unwrap_or(pair.raw_name)) else {
-                continue;
+            let parameter = match is_plain(pair.raw_name) {
+                true => Parameter::from_name(pair.raw_name),
+                false => Parameter::from_name(&pair.name()),
             };
-            let bit = 1 << parameter as u32;
-            if seen & bit == 0 {
-                seen |= bit;
+            if let Some(parameter) = parameter.filter(|parameter| seen.insert(*parameter)) {
                 given.0[parameter as usize] = pair.raw_value;
             }
         }
         given
     }
 
-    pub(super) fn get(&self, parameter: Parameter) -> Option<Cow<'a, str>> {
+    fn get(&self, parameter: Parameter) -> Option<Cow<'a, str>> {
         let raw = self.0[parameter as usize];
-        (!raw.is_empty()).then(|| to_text(decode_query(raw)))
-    }
-}
-
-impl fmt::Debug for Given<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let given = Parameter::ALL.into_iter().filter(|parameter| !self.0[*parameter as usize].is_empty());
-        f.debug_list().entries(given.map(Parameter::name)).finish()
+        (!raw.is_empty()).then(|| decode_query_text(raw))
     }
 }
 
@@ -287,12 +281,12 @@ impl fmt::Debug for Given<'_> {
 struct Reader<'r, 'a> {
     given: &'r Given<'a>,
     rules: Rules,
-    role: Role,
+    used: Parameters,
 }
 
 impl<'a> Reader<'_, 'a> {
     fn is_used(&self, parameter: Parameter) -> bool {
-        parameter.is_used(self.rules, self.role)
+        self.used.has(parameter)
     }
 
     fn number<T>(

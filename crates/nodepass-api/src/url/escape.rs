@@ -104,12 +104,23 @@ pub(super) fn decode_query(text: &str) -> Cow<'_, [u8]> {
     percent_decode_str(&spaced).collect::<Vec<u8>>().into()
 }
 
-/// Returns decoded bytes as a text, U+FFFD in the place of what is no UTF-8.
-pub(super) fn to_text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
-    match bytes {
-        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
-        Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
-    }
+/// Replaces escapes as [`decode`] does, and what is no UTF-8 then by U+FFFD.
+pub(super) fn decode_text(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte != b'%') { text.into() } else { to_text(&decode(text)).into() }
+}
+
+/// The same for a name or value of the query.
+pub(super) fn decode_query_text(text: &str) -> Cow<'_, str> {
+    if is_plain(text) { text.into() } else { to_text(&decode_query(text)).into() }
+}
+
+/// Whether a name or value of the query stands for itself.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte != b'%' && byte != b'+')
+}
+
+fn to_text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -149,6 +160,6 @@ mod tests {
     #[test]
     fn a_plus_is_a_space_in_the_query_alone() {
         assert_eq!((&*decode("a+%2B"), &*decode_query("a+%2B")), (&b"a++"[..], &b"a +"[..]));
-        assert_eq!(to_text(decode("%ff")), "\u{fffd}");
+        assert_eq!((&*decode_text("a+%ff"), &*decode_query_text("+%2B")), ("a+\u{fffd}", " +"));
     }
 }

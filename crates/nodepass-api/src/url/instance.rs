@@ -1,6 +1,6 @@
 //! The URL of a server or client. §6.1, §6.3.
 
-use super::escape::{decode, to_text};
+use super::escape::{decode, decode_text};
 use super::query::{self, pairs};
 use super::text::{Form, Malformed, Text, split_port};
 use super::{
@@ -73,13 +73,11 @@ impl InstanceUrl {
     }
 
     /// Starts a URL from nothing.
-    #[must_use]
     pub fn builder(role: Role) -> Builder {
         Builder::new(role)
     }
 
     /// Returns a builder that has all of this URL, each part as it is spelled.
-    #[must_use]
     pub fn to_builder(&self) -> Builder {
         Builder::of(self)
     }
@@ -123,7 +121,7 @@ impl InstanceUrl {
     pub fn host(&self) -> Cow<'_, str> {
         let (host, _) = split_port(self.text.host());
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        to_text(decode(bare))
+        decode_text(bare)
     }
 
     /// Returns the digits of the tunnel's port: empty if there is none, and perhaps above 65535.
@@ -135,7 +133,7 @@ impl InstanceUrl {
     /// Returns host and port of the tunnel as one text, decoded: what [`Address::parse`](super::Address::parse) takes.
     #[must_use]
     pub fn tunnel_text(&self) -> Cow<'_, str> {
-        to_text(decode(self.text.host()))
+        decode_text(self.text.host())
     }
 
     /// Returns the target or the list of them as one text, decoded: the path without its first slash.
@@ -145,7 +143,7 @@ impl InstanceUrl {
             return "".into();
         }
         // An escaped slash is one too once it is decoded.
-        match to_text(decode(self.text.path())) {
+        match decode_text(self.text.path()) {
             Cow::Borrowed(text) => text.strip_prefix('/').unwrap_or(text).into(),
             Cow::Owned(mut text) => {
                 if text.starts_with('/') {

@@ -1,6 +1,6 @@
 //! The URL of a master. §6.6.
 
-use super::escape::{decode, to_text};
+use super::escape::decode_text;
 use super::instance::{ParseError, Redacted, parse_text};
 use super::query::{Pair, pairs};
 use super::text::{Form, Text, split_port};
@@ -51,7 +51,7 @@ impl MasterUrl {
     pub fn host(&self) -> Cow<'_, str> {
         let (host, _) = split_port(self.0.host());
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        to_text(decode(bare))
+        decode_text(bare)
     }
 
     /// Returns the digits of the port, empty if there is none.
@@ -63,7 +63,7 @@ impl MasterUrl {
     /// Returns host and port as one text, decoded: what [`Address::parse`] takes.
     #[must_use]
     pub fn address_text(&self) -> Cow<'_, str> {
-        to_text(decode(self.0.host()))
+        decode_text(self.0.host())
     }
 
     /// Checks where the master listens: a port is required.
@@ -77,7 +77,7 @@ impl MasterUrl {
     /// Returns the prefix of the API's paths without slashes at its end; `/api` where it would be empty.
     #[must_use]
     pub fn prefix(&self) -> Cow<'_, str> {
-        let trimmed = match to_text(decode(self.0.path())) {
+        let trimmed = match decode_text(self.0.path()) {
             Cow::Borrowed(path) => Cow::Borrowed(path.trim_end_matches('/')),
             Cow::Owned(path) => path.trim_end_matches('/').to_owned().into(),
         };
@@ -124,12 +124,7 @@ impl MasterUrl {
     /// [`TlsMode::SelfSigned`].
     #[must_use]
     pub fn inherited(&self) -> Inherited {
-        let mut inherited = Inherited::default();
-        inherited.log = self.log().into();
-        inherited.tls = self.tls();
-        inherited.crt = self.crt().into();
-        inherited.key = self.key().into();
-        inherited
+        Inherited { log: self.log().into(), tls: self.tls(), crt: self.crt().into(), key: self.key().into() }
     }
 
     fn parameter(&self, name: &str) -> Cow<'_, str> {

@@ -178,51 +178,32 @@ impl Parameter {
         }
     }
 
+    const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+
     /// Whether this version knows it, for either role.
     #[must_use]
     pub fn is_known(self, rules: Rules) -> bool {
-        match rules {
-            Rules::Document => matches!(
-                self,
-                Self::Log
-                    | Self::Tls
-                    | Self::Crt
-                    | Self::Key
-                    | Self::Min
-                    | Self::Max
-                    | Self::Mode
-                    | Self::Read
-                    | Self::Rate
-                    | Self::Proxy
-            ),
-            Rules::Release(release) => {
-                let release = release.of_go_line().rank();
-                let (since, until) = self.lifetime();
-                since.rank() <= release && until.is_none_or(|until| release < until.rank())
-            }
-        }
+        rules.known().has(self)
     }
 
-    /// Returns for whom it is. Certificates are for servers, and from 2.0.0-b10 on for clients too.
+    /// Returns for whom it is; `None` if this version does not know it. Certificates are for servers, and from 2.0.0-b10 on
+    /// for clients too.
     #[must_use]
-    pub fn scope(self, rules: Rules) -> Scope {
-        match self {
-            Self::Tls | Self::Crt | Self::Key => match rules {
-                Rules::Release(release) if release.rank() >= Release::V2_0_0_B10.rank() => Scope::Both,
-                _ => Scope::Server,
-            },
-            // The document's table says that it is for the handshake of both.
-            Self::Max if rules == Rules::Document => Scope::Both,
-            Self::Max | Self::Type => Scope::Server,
-            Self::Min | Self::Sni => Scope::Client,
-            _ => Scope::Both,
+    pub fn scope(self, rules: Rules) -> Option<Scope> {
+        match (self.is_used(rules, Role::Server), self.is_used(rules, Role::Client)) {
+            (true, true) => Some(Scope::Both),
+            (true, false) => Some(Scope::Server),
+            (false, true) => Some(Scope::Client),
+            (false, false) => None,
         }
     }
 
     /// Whether a process of this version and role looks at it.
     #[must_use]
     pub fn is_used(self, rules: Rules, role: Role) -> bool {
-        self.is_known(rules) && self.scope(rules).holds(role)
+        rules.used(role).has(self)
     }
 
     /// Returns what a process uses where the URL has none, as it writes it; certificates have no default, and a client
@@ -249,25 +230,89 @@ impl Parameter {
     }
 }
 
-impl Rules {
-    /// Whether these are the rules of this release or a later one.
-    pub(super) fn since(self, major: u16, minor: u16, patch: u16) -> bool {
-        match self {
-            Self::Document => false,
-            Self::Release(release) => release.of_go_line().rank() >= Release::new(major, minor, patch).rank(),
-        }
+/// Some of the parameters, a bit for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Parameters(u32);
+
+impl Parameters {
+    pub(super) const NONE: Self = Self(0);
+
+    const OF_DOCUMENT: Self = Self(
+        Parameter::Log.bit()
+            | CERTIFICATES
+            | Parameter::Min.bit()
+            | Parameter::Max.bit()
+            | Parameter::Mode.bit()
+            | Parameter::Read.bit()
+            | Parameter::Rate.bit()
+            | Parameter::Proxy.bit(),
+    );
+
+    pub(super) fn has(self, parameter: Parameter) -> bool {
+        self.0 & parameter.bit() != 0
+    }
+
+    /// Adds one, and returns whether it is new.
+    pub(super) fn insert(&mut self, parameter: Parameter) -> bool {
+        let is_new = !self.has(parameter);
+        self.0 |= parameter.bit();
+        is_new
     }
 }
 
-impl Scope {
-    /// Whether a role is in it.
-    #[must_use]
-    pub fn holds(self, role: Role) -> bool {
+const CERTIFICATES: u32 = Parameter::Tls.bit() | Parameter::Crt.bit() | Parameter::Key.bit();
+
+impl Rules {
+    /// Whether these are the rules of this release or a later one.
+    pub(super) fn since(self, major: u16, minor: u16, patch: u16) -> bool {
+        self.reaches(Release::new(major, minor, patch))
+    }
+
+    fn reaches(self, since: Release) -> bool {
         match self {
-            Self::Both => true,
-            Self::Server => role == Role::Server,
-            Self::Client => role == Role::Client,
+            Self::Document => false,
+            Self::Release(release) => release.of_go_line().rank() >= since.rank(),
         }
+    }
+
+    fn known(self) -> Parameters {
+        /// From when until when, by the number of the parameter.
+        const LIFETIMES: [(u64, u64); Parameter::ALL.len()] = {
+            let mut lifetimes = [(0, u64::MAX); Parameter::ALL.len()];
+            let mut place = 0;
+            while place < lifetimes.len() {
+                let (since, until) = Parameter::ALL[place].lifetime();
+                lifetimes[place].0 = since.rank();
+                if let Some(until) = until {
+                    lifetimes[place].1 = until.rank();
+                }
+                place += 1;
+            }
+            lifetimes
+        };
+        match self {
+            Self::Document => Parameters::OF_DOCUMENT,
+            Self::Release(release) => {
+                let rank = release.of_go_line().rank();
+                let alive = LIFETIMES.iter().enumerate();
+                Parameters(alive.fold(0, |all, (place, (since, until))| {
+                    all | (u32::from(*since <= rank && rank < *until) << place)
+                }))
+            }
+        }
+    }
+
+    /// Returns what a process of this version and role looks at.
+    pub(super) fn used(self, role: Role) -> Parameters {
+        let others = match role {
+            Role::Server => Parameter::Min.bit() | Parameter::Sni.bit(),
+            Role::Client if self == Self::Document => CERTIFICATES,
+            Role::Client => {
+                let certificates = if self.reaches(Release::V2_0_0_B10) { 0 } else { CERTIFICATES };
+                certificates | Parameter::Max.bit() | Parameter::Type.bit()
+            }
+        };
+        Parameters(self.known().0 & !others)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Pairs of the query. §6.2.
 
-use super::escape::{decode_query, is_well_formed, to_text};
+use super::escape::{decode_query_text, is_well_formed};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -15,13 +15,13 @@ impl<'a> Pair<'a> {
     /// Returns the name, decoded.
     #[must_use]
     pub fn name(&self) -> Cow<'a, str> {
-        to_text(decode_query(self.raw_name))
+        decode_query_text(self.raw_name)
     }
 
     /// Returns the value, decoded; empty where there is none.
     #[must_use]
     pub fn value(&self) -> Cow<'a, str> {
-        to_text(decode_query(self.raw_value))
+        decode_query_text(self.raw_value)
     }
 
     /// Cuts a pair in two, unless it is one that masters and processes drop.
@@ -29,7 +29,11 @@ impl<'a> Pair<'a> {
         if !is_plain && is_dropped(text) {
             return None;
         }
-        let (raw_name, raw_value) = text.split_once('=').unwrap_or((text, ""));
+        // Names are short, so that a plain loop finds their end sooner than a search.
+        let (raw_name, raw_value) = match text.bytes().position(|byte| byte == b'=') {
+            Some(at) => (&text[..at], &text[at + 1..]),
+            None => (text, ""),
+        };
         Some(Self { raw_name, raw_value })
     }
 }
@@ -53,5 +57,12 @@ pub(super) fn pairs(query: &str) -> impl Iterator<Item = Pair<'_>> {
 
 /// Returns everything between ampersands that is not empty.
 pub(super) fn pieces(query: &str) -> impl Iterator<Item = &str> {
-    query.split('&').filter(|text| !text.is_empty())
+    let mut rest = query;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start_matches('&');
+        let end = memchr::memchr(b'&', rest.as_bytes()).unwrap_or(rest.len());
+        let piece = &rest[..end];
+        rest = &rest[end..];
+        (!piece.is_empty()).then_some(piece)
+    })
 }

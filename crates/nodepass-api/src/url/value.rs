@@ -147,8 +147,15 @@ impl LogLevel {
     /// Finds a level by its name, whose case matters.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        let levels = [Self::None, Self::Debug, Self::Info, Self::Warn, Self::Error, Self::Event];
-        levels.into_iter().find(|level| level.as_str() == name)
+        Some(match name {
+            "none" => Self::None,
+            "debug" => Self::Debug,
+            "info" => Self::Info,
+            "warn" => Self::Warn,
+            "error" => Self::Error,
+            "event" => Self::Event,
+            _ => return None,
+        })
     }
 }
 
@@ -166,7 +173,12 @@ impl TlsMode {
     /// Finds a mode by its code.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::Off, Self::SelfSigned, Self::Files].into_iter().find(|mode| mode.code() == code)
+        match code {
+            "0" => Some(Self::Off),
+            "1" => Some(Self::SelfSigned),
+            "2" => Some(Self::Files),
+            _ => None,
+        }
     }
 }
 

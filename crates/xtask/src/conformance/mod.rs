@@ -1,6 +1,7 @@
 //! The vectors of the original programs against the crates: `cargo xtask conformance SUITE FILE…`.
 
 mod case;
+mod instance_urls;
 mod lines;
 mod manifests;
 mod rounds;
@@ -30,6 +31,8 @@ pub enum Suite {
     TeethLines,
     /// Topics of Node-RED: whether a pattern matches
     NoderedTopics,
+    /// Instance URLs: what processes use, what masters store
+    NodepassUrls,
 }
 
 /// Runs a file and adds what it finds to the tally.
@@ -41,7 +44,7 @@ pub fn run(suite: Suite, file: &Path, tally: &mut Tally) -> anyhow::Result<()> {
     let document: Value =
         serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))?;
     let rows = match suite {
-        Suite::TeethLines => &document["cases"],
+        Suite::TeethLines | Suite::NodepassUrls => &document["cases"],
         _ => &document,
     };
     let rows = rows.as_array().ok_or_else(|| anyhow!("{} is not a list", file.display()))?;
@@ -53,6 +56,7 @@ pub fn run(suite: Suite, file: &Path, tally: &mut Tally) -> anyhow::Result<()> {
         Suite::IthiltirStatics => statics::rows(rows, tally),
         Suite::TeethLines => rows.iter().try_for_each(|row| lines::row(row, tally)),
         Suite::NoderedTopics => rows.iter().try_for_each(|row| topics::row(row, tally)),
+        Suite::NodepassUrls => rows.iter().try_for_each(|row| instance_urls::row(row, tally)),
     }
     .with_context(wrong_row)
 }

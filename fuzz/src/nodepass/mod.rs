@@ -1,0 +1,5 @@
+//! The targets of `nodepass-api`.
+
+mod url;
+
+pub use url::nodepass_url;
