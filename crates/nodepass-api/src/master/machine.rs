@@ -15,7 +15,7 @@ use crate::url::InstanceUrl;
 use crate::wire::{CheckPoint, EventKind, EventTime, Instance, InstanceId, InstanceKind, Status};
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 use web_time::Instant;
@@ -93,8 +93,9 @@ pub struct Master {
     pub(super) streams: Streams,
     pub(super) dials: Dials,
     pub(super) systems: BTreeMap<SystemId, ExchangeId>,
-    /// Exchanges that are answered later.
-    pub(super) waiting: BTreeSet<ExchangeId>,
+    /// Exchanges that are answered later, and whether their clients still wait. One that does not takes its place until what
+    /// it has asked for is done.
+    pub(super) waiting: BTreeMap<ExchangeId, bool>,
     pub(super) timers: Timers<Timer>,
     pub(super) outputs: VecDeque<Output>,
     life: Life,
@@ -183,7 +184,7 @@ impl Master {
             streams: Streams::default(),
             dials: Dials::default(),
             systems: BTreeMap::new(),
-            waiting: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             timers: Timers::new(),
             outputs: VecDeque::new(),
             life: Life::Open,
@@ -236,7 +237,7 @@ impl Master {
     // Inputs
 
     /// Takes a request and names the exchange. Most are answered at once; what needs a dial, figures of the machine or the end
-    /// of a process later, each within its time. A closed or closing master answers 503.
+    /// of a process later, each within its time. A closing master answers 503, a closed one nothing.
     pub fn handle_request(&mut self, request: http::Request<Bytes>, now: Instant) -> ExchangeId {
         self.see(now);
         let id = ExchangeId(self.draw_id());
@@ -251,7 +252,12 @@ impl Master {
     /// The client of an exchange went away.
     pub fn handle_cancel(&mut self, id: ExchangeId, now: Instant) {
         self.see(now);
-        self.waiting.remove(&id);
+        if self.dials.give_up(id).is_some() {
+            self.timers.set(Timer::DialWait(id), None);
+            self.waiting.remove(&id);
+        } else if let Some(waits) = self.waiting.get_mut(&id) {
+            *waits = false;
+        }
         if self.streams.close(id) {
             self.event(Event::StreamEnded { stream: id });
         }
@@ -747,8 +753,10 @@ impl Master {
     }
 
     fn close(&mut self) {
-        for exchange in std::mem::take(&mut self.waiting) {
-            self.respond(exchange, answer::refusal(answer::Refusal::TooMany));
+        for (exchange, waits) in std::mem::take(&mut self.waiting) {
+            if waits {
+                self.respond(exchange, answer::refusal(answer::Refusal::TooMany));
+            }
         }
         self.life = Life::Closed;
         self.timers.clear();
@@ -849,12 +857,9 @@ impl Master {
         self.timers.set(Timer::Dial(id), None);
         let Some(dial) = self.dials.end(id) else { return };
         self.answer_dial(dial, outcome);
-        while let Some(next) = self.dials.next() {
+        if let Some(next) = self.dials.next() {
             self.timers.set(Timer::DialWait(next.exchange), None);
-            if self.waiting.contains(&next.exchange) {
-                self.dial(next);
-                return;
-            }
+            self.dial(next);
         }
     }
 
@@ -893,7 +898,7 @@ impl Master {
 
     /// Answers an exchange that was left waiting, unless its client has gone.
     pub(super) fn respond_later(&mut self, id: ExchangeId, response: Response<Bytes>) {
-        if self.waiting.remove(&id) {
+        if self.waiting.remove(&id) == Some(true) {
             self.respond(id, response);
         }
     }

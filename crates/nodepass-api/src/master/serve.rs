@@ -359,9 +359,10 @@ impl Master {
         if alias.len() > self.config.compat.longest_alias() {
             return Ok(Some(self.alias_too_long("Master")));
         }
+        self.begin_info(exchange)?;
         self.key_record.alias = Some(alias);
         self.changed();
-        self.begin_info(exchange).map(|()| None)
+        Ok(None)
     }
 
     fn begin_info(&mut self, exchange: ExchangeId) -> Result<(), Refusal> {
@@ -431,7 +432,7 @@ impl Master {
         if self.waiting.len() >= self.config.max_waiting {
             return Err(Refusal::TooMany);
         }
-        self.waiting.insert(exchange);
+        self.waiting.insert(exchange, true);
         Ok(())
     }
 
