@@ -89,16 +89,18 @@ pub struct Master {
     pub(super) records: BTreeMap<InstanceId, Record>,
     runs: BTreeMap<RunId, InstanceId>,
     /// Instances that are started one after the other when the master starts.
-    to_start: VecDeque<InstanceId>,
+    pub(super) to_start: BTreeSet<InstanceId>,
     pub(super) streams: Streams,
     pub(super) dials: Dials,
     pub(super) systems: BTreeMap<SystemId, ExchangeId>,
-    /// Exchanges that are answered later.
-    pub(super) waiting: BTreeSet<ExchangeId>,
+    /// Exchanges that are answered later, and whether their clients still wait. One that does not takes its place until what
+    /// it has asked for is done.
+    pub(super) waiting: BTreeMap<ExchangeId, bool>,
     pub(super) timers: Timers<Timer>,
     pub(super) outputs: VecDeque<Output>,
     life: Life,
     saving: Option<SaveId>,
+    backing_up: Option<SaveId>,
     is_changed: bool,
     pub(super) next_id: u64,
     began: Instant,
@@ -179,15 +181,16 @@ impl Master {
             key: key.clone(),
             records: BTreeMap::new(),
             runs: BTreeMap::new(),
-            to_start: VecDeque::new(),
+            to_start: BTreeSet::new(),
             streams: Streams::default(),
             dials: Dials::default(),
             systems: BTreeMap::new(),
-            waiting: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             timers: Timers::new(),
             outputs: VecDeque::new(),
             life: Life::Open,
             saving: None,
+            backing_up: None,
             is_changed: false,
             next_id: 1,
             began: now,
@@ -226,7 +229,8 @@ impl Master {
         } else {
             self.arm(Timer::EndStreams, window);
         }
-        for id in self.records.keys().cloned().collect::<Vec<_>>() {
+        let has_process = |(_, record): &(&InstanceId, &Record)| !matches!(record.process, Process::None);
+        for id in self.records.iter().filter(has_process).map(|(id, _)| id.clone()).collect::<Vec<_>>() {
             self.stop(&id, Then::Stay);
         }
         self.arm(Timer::Shutdown, self.config.shutdown_timeout);
@@ -236,7 +240,7 @@ impl Master {
     // Inputs
 
     /// Takes a request and names the exchange. Most are answered at once; what needs a dial, figures of the machine or the end
-    /// of a process later, each within its time. A closed or closing master answers 503.
+    /// of a process later, each within its time. A closing master answers 503, a closed one nothing.
     pub fn handle_request(&mut self, request: http::Request<Bytes>, now: Instant) -> ExchangeId {
         self.see(now);
         let id = ExchangeId(self.draw_id());
@@ -251,7 +255,12 @@ impl Master {
     /// The client of an exchange went away.
     pub fn handle_cancel(&mut self, id: ExchangeId, now: Instant) {
         self.see(now);
-        self.waiting.remove(&id);
+        if self.dials.give_up(id).is_some() {
+            self.timers.set(Timer::DialWait(id), None);
+            self.waiting.remove(&id);
+        } else if let Some(waits) = self.waiting.get_mut(&id) {
+            *waits = false;
+        }
         if self.streams.close(id) {
             self.event(Event::StreamEnded { stream: id });
         }
@@ -316,12 +325,16 @@ impl Master {
     /// A snapshot was saved, or was not.
     pub fn handle_saved(&mut self, id: SaveId, outcome: Result<(), SaveFailed>, now: Instant) {
         self.see(now);
-        let is_state = self.saving == Some(id);
+        let target = match Some(id) {
+            id if id == self.saving => SaveTarget::State,
+            id if id == self.backing_up => SaveTarget::Backup,
+            _ => return,
+        };
         if outcome.is_err() && self.life != Life::Closed {
-            let target = if is_state { SaveTarget::State } else { SaveTarget::Backup };
             self.event(Event::SaveFailed { target });
         }
-        if !is_state {
+        if target == SaveTarget::Backup {
+            self.backing_up = None;
             return;
         }
         self.saving = None;
@@ -438,7 +451,10 @@ impl Master {
         instance.id = stored.id.clone();
         instance.url = stored.url;
         instance.alias = Some(stored.alias);
-        instance.status = Status::Stopped;
+        instance.status = match stored.status {
+            Status::Error if !self.config.compat.has_meta() => Status::Error,
+            _ => Status::Stopped,
+        };
         instance.restart = Some(stored.restart);
         instance.mode = Some(stored.mode);
         if let Some(meta) = &mut instance.meta {
@@ -455,12 +471,12 @@ impl Master {
         record.set_traffic(stored.traffic);
         self.records.insert(stored.id.clone(), record);
         if stored.restart {
-            self.to_start.push_back(stored.id);
+            self.to_start.insert(stored.id);
         }
     }
 
     fn start_next(&mut self) {
-        while let Some(id) = self.to_start.pop_front() {
+        while let Some(id) = self.to_start.pop_first() {
             let is_idle = self.records.get(&id).is_some_and(|record| matches!(record.process, Process::None));
             if is_idle {
                 self.start(&id);
@@ -546,7 +562,11 @@ impl Master {
     /// Does what was to follow the end of a process.
     fn follow(&mut self, id: &InstanceId, then: Then, was_idle: bool) {
         if self.life != Life::Open {
-            let (Then::Replace(_, exchanges) | Then::Remove(exchanges)) = then else { return };
+            let exchanges = match then {
+                Then::Stay | Then::Start => return,
+                Then::Replace(_, exchanges) => exchanges,
+                Then::Remove { exchanges, in_vain } => [exchanges, in_vain].concat(),
+            };
             for exchange in exchanges {
                 self.respond_later(exchange, answer::refusal(answer::Refusal::TooMany));
             }
@@ -573,9 +593,12 @@ impl Master {
                 self.changed();
                 self.start(id);
             }
-            Then::Remove(exchanges) => {
+            Then::Remove { exchanges, in_vain } => {
                 for exchange in exchanges {
                     self.respond_later(exchange, answer::handled(StatusCode::NO_CONTENT, Bytes::new()));
+                }
+                for exchange in in_vain {
+                    self.respond_later(exchange, answer::refusal(answer::Refusal::NotFound));
                 }
                 self.publish(EventKind::Delete, id);
                 self.records.remove(id);
@@ -675,10 +698,14 @@ impl Master {
 
     fn reload(&mut self, at: Instant) {
         let id = SaveId(self.draw_id());
+        self.backing_up = Some(id);
         let snapshot = self.snapshot().encode().into();
         self.outputs.push_back(Output::Save { id, target: SaveTarget::Backup, snapshot });
         if self.config.compat.has_meta() {
-            let is_errored = |(_, record): &(&InstanceId, &Record)| record.is(&Status::Error);
+            // What stops already does so because somebody has asked for it.
+            let is_errored = |(_, record): &(&InstanceId, &Record)| {
+                record.is(&Status::Error) && !matches!(record.process, Process::Stopping { .. })
+            };
             let errored: Vec<_> = self.records.iter().filter(is_errored).map(|(id, _)| id.clone()).collect();
             for id in errored {
                 self.stop(&id, Then::Start);
@@ -735,8 +762,12 @@ impl Master {
             Life::Closing { is_saved: false } => {
                 self.end_streams();
                 if let Life::Closing { is_saved: false } = self.life {
-                    for run in std::mem::take(&mut self.runs).into_keys() {
-                        self.outputs.push_back(Output::Stop { run, force: true });
+                    for (run, id) in std::mem::take(&mut self.runs) {
+                        self.timers.set(Timer::Stop(id.clone()), None);
+                        let process = self.records.get(&id).map(|record| &record.process);
+                        if !matches!(process, Some(Process::Stopping { is_forced: true, .. })) {
+                            self.outputs.push_back(Output::Stop { run, force: true });
+                        }
                     }
                     self.save_last();
                 }
@@ -747,8 +778,10 @@ impl Master {
     }
 
     fn close(&mut self) {
-        for exchange in std::mem::take(&mut self.waiting) {
-            self.respond(exchange, answer::refusal(answer::Refusal::TooMany));
+        for (exchange, waits) in std::mem::take(&mut self.waiting) {
+            if waits {
+                self.respond(exchange, answer::refusal(answer::Refusal::TooMany));
+            }
         }
         self.life = Life::Closed;
         self.timers.clear();
@@ -761,7 +794,9 @@ impl Master {
     pub(super) fn announce_shutdown(&mut self) {
         let frame = self.frame(EventKind::Shutdown, None, "");
         for id in self.streams.ids() {
-            self.streams.force(id, &frame);
+            if let Some(lost) = self.streams.force(id, &frame, self.room()) {
+                self.event(Event::EventsLost { stream: id, lost });
+            }
             self.pump(id);
         }
     }
@@ -788,8 +823,9 @@ impl Master {
         }
         let is_log = kind == EventKind::Log;
         let frame = self.frame(kind, id, logs);
-        let room = Room { events: self.config.stream_queue, bytes: self.config.stream_bytes };
-        self.streams.publish(&frame, id, is_log, room);
+        for (stream, lost) in self.streams.publish(&frame, id, is_log, self.room()) {
+            self.event(Event::EventsLost { stream, lost });
+        }
         for id in self.streams.ids() {
             self.pump(id);
         }
@@ -820,13 +856,15 @@ impl Master {
         while let Some(chunk) = self.streams.next(id, dump) {
             self.outputs.push_back(Output::PushBody { id, chunk });
         }
-        if let Some(lost) = self.streams.take_lost(id) {
+        if let Some(lost) = self.streams.take_lost(id, self.room()) {
             self.event(Event::EventsLost { stream: id, lost });
-            if self.config.announces_loss {
-                self.streams.force(id, &format!(": lost {lost}\n\n").into());
-                self.pump(id);
-            }
+            self.pump(id);
         }
+    }
+
+    fn room(&self) -> Room {
+        let Config { stream_queue, stream_bytes, announces_loss, .. } = self.config;
+        Room { events: stream_queue, bytes: stream_bytes, announces_loss }
     }
 
     // Dials
@@ -849,12 +887,9 @@ impl Master {
         self.timers.set(Timer::Dial(id), None);
         let Some(dial) = self.dials.end(id) else { return };
         self.answer_dial(dial, outcome);
-        while let Some(next) = self.dials.next() {
+        if let Some(next) = self.dials.next() {
             self.timers.set(Timer::DialWait(next.exchange), None);
-            if self.waiting.contains(&next.exchange) {
-                self.dial(next);
-                return;
-            }
+            self.dial(next);
         }
     }
 
@@ -893,7 +928,7 @@ impl Master {
 
     /// Answers an exchange that was left waiting, unless its client has gone.
     pub(super) fn respond_later(&mut self, id: ExchangeId, response: Response<Bytes>) {
-        if self.waiting.remove(&id) {
+        if self.waiting.remove(&id) == Some(true) {
             self.respond(id, response);
         }
     }
@@ -916,25 +951,20 @@ impl Master {
     }
 }
 
-/// What was asked for later counts, but a removal stays one, and whoever waits is answered.
+/// What was asked for later counts, but a removal stays one, another URL stays, and whoever waits is answered.
 fn merged(earlier: Then, later: Then) -> Then {
     match (earlier, later) {
-        (Then::Remove(mut exchanges), Then::Remove(more) | Then::Replace(_, more)) => {
-            exchanges.extend(more);
-            Then::Remove(exchanges)
+        (Then::Remove { exchanges, in_vain }, Then::Remove { exchanges: more, .. }) => {
+            Then::Remove { exchanges: [exchanges, more].concat(), in_vain }
         }
-        (Then::Remove(exchanges), Then::Stay | Then::Start) => Then::Remove(exchanges),
-        (Then::Replace(_, mut exchanges), Then::Replace(replacement, more)) => {
-            exchanges.extend(more);
-            Then::Replace(replacement, exchanges)
+        (Then::Remove { exchanges, in_vain }, Then::Replace(_, more)) => {
+            Then::Remove { exchanges, in_vain: [in_vain, more].concat() }
         }
-        (Then::Replace(_, mut exchanges), Then::Remove(more)) => {
-            exchanges.extend(more);
-            Then::Remove(exchanges)
+        (Then::Replace(_, in_vain), Then::Remove { exchanges, .. }) => Then::Remove { exchanges, in_vain },
+        (Then::Replace(_, exchanges), Then::Replace(replacement, more)) => {
+            Then::Replace(replacement, [exchanges, more].concat())
         }
-        (Then::Replace(replacement, exchanges), Then::Stay | Then::Start) => {
-            Then::Replace(replacement, exchanges)
-        }
+        (earlier @ (Then::Remove { .. } | Then::Replace(..)), Then::Stay | Then::Start) => earlier,
         (Then::Stay | Then::Start, later) => later,
     }
 }

@@ -31,8 +31,12 @@ pub(super) enum Then {
     Start,
     /// Another URL; these wait for an answer.
     Replace(Box<Replacement>, Vec<ExchangeId>),
-    /// These wait for an answer.
-    Remove(Vec<ExchangeId>),
+    Remove {
+        /// These wait for an answer.
+        exchanges: Vec<ExchangeId>,
+        /// So do these, which wanted another URL for what is gone now.
+        in_vain: Vec<ExchangeId>,
+    },
 }
 
 /// What `PUT` brings.

@@ -102,7 +102,7 @@ impl Master {
             (&Method::PUT, false) => self.put(exchange, id, request.body()).map(|()| None),
             (&Method::DELETE, false) => {
                 self.leave_waiting(exchange)?;
-                self.stop(id, Then::Remove(vec![exchange]));
+                self.stop(id, Then::Remove { exchanges: vec![exchange], in_vain: Vec::new() });
                 Ok(None)
             }
             _ => Err(Refusal::Method),
@@ -300,12 +300,18 @@ impl Master {
         let is_old = self.config.compat == Compat::V1_6;
         let (is_running, is_stopped) = (record.is(&Status::Running), record.is(&Status::Stopped));
         let is_alive = matches!(record.process, Process::Alive(_));
+        if action != Action::Reset {
+            // Whoever says what is to be does not want what was to be at the start of the master.
+            self.to_start.remove(id);
+        }
         match action {
             Action::Reset => {
                 record.reset();
                 self.publish(EventKind::Update, id);
                 self.changed();
             }
+            // The original takes it for running still, and does nothing.
+            Action::Start if matches!(record.process, Process::Stopping { .. }) => self.stop(id, Then::Start),
             // A second process beside one that lives, as the original's 1.6 starts it, would fight for its port.
             Action::Start if is_running || (is_stopped && is_alive) => {}
             Action::Start if is_stopped => match record.process {
@@ -359,9 +365,10 @@ impl Master {
         if alias.len() > self.config.compat.longest_alias() {
             return Ok(Some(self.alias_too_long("Master")));
         }
+        self.begin_info(exchange)?;
         self.key_record.alias = Some(alias);
         self.changed();
-        self.begin_info(exchange).map(|()| None)
+        Ok(None)
     }
 
     fn begin_info(&mut self, exchange: ExchangeId) -> Result<(), Refusal> {
@@ -431,7 +438,7 @@ impl Master {
         if self.waiting.len() >= self.config.max_waiting {
             return Err(Refusal::TooMany);
         }
-        self.waiting.insert(exchange);
+        self.waiting.insert(exchange, true);
         Ok(())
     }
 

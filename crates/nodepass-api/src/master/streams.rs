@@ -32,11 +32,12 @@ enum Dump {
     Done,
 }
 
-/// How much may wait for a reader.
+/// How much may wait for a reader, and whether it is told of what did not fit.
 #[derive(Clone, Copy)]
 pub(super) struct Room {
     pub(super) events: usize,
     pub(super) bytes: usize,
+    pub(super) announces_loss: bool,
 }
 
 /// An event as it goes over the wire. `logs` is left out where releases leave it out.
@@ -94,9 +95,16 @@ impl Streams {
     }
 
     /// Queues a frame for every stream that has room, and counts it as lost for the others. What a dump will show anyway is
-    /// not wanted twice.
-    pub(super) fn publish(&mut self, frame: &Bytes, instance: Option<&InstanceId>, is_log: bool, room: Room) {
-        for stream in self.open.values_mut() {
+    /// not wanted twice. Returns the streams where a loss has ended with this frame, and how many were lost.
+    pub(super) fn publish(
+        &mut self,
+        frame: &Bytes,
+        instance: Option<&InstanceId>,
+        is_log: bool,
+        room: Room,
+    ) -> Vec<(ExchangeId, u64)> {
+        let mut told = Vec::new();
+        for (&id, stream) in &mut self.open {
             let is_ahead = match (&stream.dump, instance) {
                 (Dump::Done, _) | (_, None) => false,
                 (Dump::Begin, Some(_)) => true,
@@ -109,22 +117,24 @@ impl Streams {
                 stream.lost += 1;
                 continue;
             }
-            stream.queued_bytes += frame.len();
-            stream.queue.push_back(frame.clone());
+            told.extend(stream.end_loss(room.announces_loss).map(|lost| (id, lost)));
+            stream.push(frame.clone());
         }
+        told
     }
 
-    /// Queues a frame whether there is room or not: the last one.
-    pub(super) fn force(&mut self, id: ExchangeId, frame: &Bytes) {
-        if let Some(stream) = self.open.get_mut(&id) {
-            stream.queue.push_back(frame.clone());
-        }
+    /// Queues a frame whether there is room or not: the last one. Returns how many before it were lost.
+    pub(super) fn force(&mut self, id: ExchangeId, frame: &Bytes, room: Room) -> Option<u64> {
+        let stream = self.open.get_mut(&id)?;
+        let lost = stream.end_loss(room.announces_loss);
+        stream.push(frame.clone());
+        lost
     }
 
-    /// Takes how many events were lost since this was last asked, once there is room again.
-    pub(super) fn take_lost(&mut self, id: ExchangeId) -> Option<u64> {
-        let stream = self.open.get_mut(&id).filter(|stream| stream.lost > 0 && stream.queue.is_empty())?;
-        Some(std::mem::take(&mut stream.lost))
+    /// Returns how many events were lost, once all before them are on their way.
+    pub(super) fn take_lost(&mut self, id: ExchangeId, room: Room) -> Option<u64> {
+        let stream = self.open.get_mut(&id).filter(|stream| stream.queue.is_empty())?;
+        stream.end_loss(room.announces_loss)
     }
 
     /// Returns the next piece for a reader that can take one. `dump` writes the instance that follows an id and returns its
@@ -141,7 +151,7 @@ impl Streams {
         }
         if piece.is_empty() {
             piece = stream.queue.pop_front()?;
-            stream.queued_bytes = stream.queued_bytes.saturating_sub(piece.len());
+            stream.queued_bytes -= piece.len();
         }
         stream.in_flight += 1;
         Some(piece)
@@ -149,6 +159,19 @@ impl Streams {
 }
 
 impl Stream {
+    fn push(&mut self, piece: Bytes) {
+        self.queued_bytes += piece.len();
+        self.queue.push_back(piece);
+    }
+
+    fn end_loss(&mut self, announces: bool) -> Option<u64> {
+        let lost = std::mem::take(&mut self.lost);
+        if lost > 0 && announces {
+            self.push(format!(": lost {lost}\n\n").into());
+        }
+        (lost > 0).then_some(lost)
+    }
+
     fn dump_piece(
         &mut self,
         dump: impl Fn(Option<&InstanceId>, &mut Vec<u8>) -> Option<InstanceId>,
