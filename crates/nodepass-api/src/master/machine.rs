@@ -786,10 +786,9 @@ impl Master {
         if self.streams.is_empty() {
             return;
         }
-        let is_log = kind == EventKind::Log;
-        let frame = self.frame(kind, id, logs);
+        let frame = self.frame(kind.clone(), id, logs);
         let room = Room { events: self.config.stream_queue, bytes: self.config.stream_bytes };
-        self.streams.publish(&frame, id, is_log, room);
+        self.streams.publish(&frame, &kind, id, room);
         for id in self.streams.ids() {
             self.pump(id);
         }
