@@ -277,6 +277,7 @@ fn figures(sample: system::Figures) -> SystemFigures {
         cpu: sample.cpu.into(),
         mem_total: sample.memory.total,
         mem_free: sample.memory.free,
+        mem_used: sample.memory.used,
         swap_total: sample.memory.swap_total,
         swap_free: sample.memory.swap_free,
         netrx: sample.network.received,
