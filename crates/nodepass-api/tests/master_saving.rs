@@ -492,6 +492,22 @@ fn nothing_follows_the_end() {
 }
 
 #[test]
+fn a_dial_that_ends_after_the_end_begins_no_other() {
+    let mut settings = config(Compat::V1_14);
+    settings.max_dials = 1;
+    let mut fixture = Fixture::with(settings);
+    fixture.told("GET", "/tcping?target=h:1", "");
+    fixture.told("GET", "/tcping?target=h:2", "");
+    fixture.told("GET", "/info", "");
+    fixture.master.0.shutdown(fixture.now);
+    fixture.drain();
+    assert_eq!(fixture.saved(Ok(())).last().unwrap(), "closed");
+    fixture.master.0.handle_dialed(fixture.dials[0], Err("x"), fixture.now);
+    fixture.master.0.handle_system(fixture.systems[0], Default::default(), fixture.now);
+    assert_eq!(fixture.drain(), NOTHING);
+}
+
+#[test]
 fn the_end_comes_once_and_last() {
     let mut fixture = saved(Compat::V1_14);
     fixture.running();

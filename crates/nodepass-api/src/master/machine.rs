@@ -784,6 +784,8 @@ impl Master {
             }
         }
         self.life = Life::Closed;
+        self.dials = Dials::default();
+        self.systems.clear();
         self.timers.clear();
         self.event(Event::Closed);
     }
