@@ -239,7 +239,11 @@ fn what_happens_during_a_dump_is_in_it_or_follows_it() {
     };
     assert_eq!(of(&out), [format!("s1: update {out} stopped")]);
     assert_eq!(of(&failing), [format!("s1: initial {failing} error")], "as it is by now");
-    assert_eq!(of(&removed), NOTHING);
+    assert_eq!(
+        of(&removed),
+        [format!("s1: delete {removed} stopped")],
+        "the reader may know it from elsewhere"
+    );
     let logs = [format!("s1: initial {logging} running"), format!("s1: log {logging} running: hello")];
     assert_eq!(of(&logging), logs);
 }

@@ -1,4 +1,5 @@
 //! Recorded bodies: what they mean, and that nothing of them is lost.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use nodepass_api::wire::{
     self, CheckPoint, CreateInstance, DecodeError, ErrorBody, EventKind, Info, Instance, InstanceEvent,

@@ -3,6 +3,8 @@
 pub mod address;
 pub mod dial;
 pub mod forward;
+pub mod master_driver;
+pub mod plan;
 pub mod process;
 pub mod report;
 pub mod state_file;

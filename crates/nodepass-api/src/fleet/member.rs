@@ -1,9 +1,10 @@
 //! One instance of the view.
 
 use super::history::{History, Rates, Sample};
-use super::log::{LogEntry, LogRing};
-use super::meter::Meter;
-use crate::wire::{Extra, Instance, InstanceId, Meta, Tag};
+use super::log::{Limit, LogEntry, LogRing};
+use super::meter::{Meter, Reading};
+use super::{Config, Moment};
+use crate::wire::{Extra, Instance, InstanceId, Meta, Status, Tag};
 use std::fmt;
 
 /// An instance, and what is known of it over time.
@@ -77,6 +78,33 @@ impl Member {
         Some(sid).filter(|sid| !sid.is_empty())
     }
 
+    /// Takes figures that have come in; returns rates if there is a new sample of them. `is_full` if the history must not
+    /// grow.
+    pub(super) fn measure(
+        &mut self,
+        at: Moment,
+        reset_holds: bool,
+        config: &Config,
+        is_full: bool,
+    ) -> Option<Rates> {
+        let is_running = self.instance.status == Status::Running;
+        let reading = Reading { is_running, reset_holds, now: at.now, interval: config.rate_interval };
+        let rates = self.meter.read(self.instance.traffic(), reading)?;
+        let most = if is_full { self.history.len() } else { usize::MAX };
+        self.rates = rates;
+        self.history.push(Sample::new(at.unix_milliseconds, rates), most.min(config.history_samples));
+        Some(rates)
+    }
+
+    /// Adds a line to the log; `is_full` if that must not grow.
+    pub(super) fn say(&mut self, entry: LogEntry, mut limit: Limit, is_full: bool) {
+        if is_full {
+            limit.lines = limit.lines.min(self.log.len());
+            limit.text_bytes = limit.text_bytes.min(self.log.text_bytes());
+        }
+        self.log.push(entry, limit);
+    }
+
     pub(super) fn bytes(&self) -> usize {
         OWN_BYTES + text_bytes(&self.instance) + self.history.bytes() + self.log.bytes()
     }
@@ -129,22 +157,4 @@ fn extra_bytes(extra: &Extra) -> usize {
 
 fn entry_bytes(name: &str, value: &str) -> usize {
     2 * size_of::<Box<str>>() + name.len() + value.len()
-}
-
-impl Member {
-    /// Adds a sample; `is_full` if the history must not grow.
-    pub(super) fn sample(&mut self, unix_milliseconds: i64, rates: Rates, limit: usize, is_full: bool) {
-        self.rates = rates;
-        let limit = if is_full { self.history.len().min(limit) } else { limit };
-        self.history.push(Sample::new(unix_milliseconds, rates), limit);
-    }
-
-    /// Adds a line; `is_full` if the log must not grow.
-    pub(super) fn say(&mut self, entry: LogEntry, mut limit: super::log::Limit, is_full: bool) {
-        if is_full {
-            limit.lines = limit.lines.min(self.log.len());
-            limit.text_bytes = limit.text_bytes.min(self.log.text_bytes());
-        }
-        self.log.push(entry, limit);
-    }
 }

@@ -3,9 +3,8 @@
 use super::log::Limit;
 use super::member::text_bytes;
 use super::merge::Gone;
-use super::meter::Reading;
 use super::{Change, Changed, Config, History, InstanceRecord, LogEntry, LogRing, Member, Moment};
-use crate::wire::{EventKind, EventTime, Instance, InstanceEvent, InstanceId, Status};
+use crate::wire::{EventKind, EventTime, Instance, InstanceEvent, InstanceId};
 use crate::{Capability, Release};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -18,7 +17,7 @@ pub struct Fleet {
     release: Option<Release>,
     pub(super) members: BTreeMap<InstanceId, Box<Member>>,
     /// Names are not unique.
-    aliases: BTreeMap<Box<str>, BTreeSet<InstanceId>>,
+    aliases: BTreeSet<(Box<str>, InstanceId)>,
     pub(super) key_record: Option<KeyRecord>,
     pub(super) gone: Gone,
     /// Counts inputs, so that it is known which came first.
@@ -47,7 +46,7 @@ impl Fleet {
             config,
             release: None,
             members: BTreeMap::new(),
-            aliases: BTreeMap::new(),
+            aliases: BTreeSet::new(),
             key_record: None,
             gone: Gone::default(),
             input: 0,
@@ -162,8 +161,10 @@ impl Fleet {
     }
 
     /// Returns the instances of a name in the order of their ids. Names are not unique, and an empty one is none.
-    pub fn find_by_alias(&self, alias: &str) -> impl Iterator<Item = &Member> {
-        self.aliases.get(alias).into_iter().flatten().filter_map(|id| self.get(id.as_str()))
+    pub fn find_by_alias<'a>(&'a self, alias: &'a str) -> impl Iterator<Item = &'a Member> {
+        let from = (alias.into(), InstanceId::default());
+        let named = self.aliases.range(from..).take_while(move |(name, _)| **name == *alias);
+        named.filter_map(|(_, id)| self.get(id.as_str()))
     }
 
     /// Returns the instances that belong together, by the id of their service (§9). Those without one are left out.
@@ -217,6 +218,7 @@ impl Fleet {
         if instance.id.is_key_record() {
             return self.put_key_record(instance, input, changes);
         }
+        let reset_holds = self.release.is_some_and(|release| release.can(Capability::ResetHolds));
         let Some(member) = self.members.get_mut(&instance.id) else {
             return self.add(instance, input, at, changes);
         };
@@ -231,15 +233,20 @@ impl Fleet {
         let before = std::mem::replace(&mut member.instance, instance);
         member.is_confirmed = true;
         member.told = input;
+        let alias = member.instance.alias().filter(|_| what.alias).map(Box::from);
+        let samples = member.history.bytes();
+        let rates = member.measure(at, reset_holds, &self.config, bytes >= self.config.max_bytes);
+        self.bytes += member.history.bytes() - samples;
         if what.alias {
-            let alias = member.instance.alias().map(Box::from);
             self.unindex(&before);
             self.index(alias, &before.id);
         }
         if what.any() {
             changes.push_back(Change::Updated { id: before.id.clone(), what });
         }
-        self.measure(&before.id, at, changes);
+        if let Some(rates) = rates {
+            changes.push_back(Change::Rates { id: before.id, rates });
+        }
     }
 
     fn add(&mut self, instance: Instance, input: u64, at: Moment, changes: &mut VecDeque<Change>) {
@@ -255,10 +262,11 @@ impl Fleet {
         member.is_confirmed = true;
         member.told = input;
         member.listed = self.lists;
+        // There are no rates yet: this is what the first are counted from.
+        member.measure(at, false, &self.config, true);
         self.members.insert(id.clone(), Box::new(member));
         self.index(alias, &id);
-        changes.push_back(Change::Added(id.clone()));
-        self.measure(&id, at, changes);
+        changes.push_back(Change::Added(id));
     }
 
     fn put_key_record(&mut self, instance: Instance, input: u64, changes: &mut VecDeque<Change>) {
@@ -280,24 +288,6 @@ impl Fleet {
             self.is_full = false;
             self.unindex(&member.instance);
             changes.push_back(Change::Removed(id.clone()));
-        }
-    }
-
-    fn measure(&mut self, id: &InstanceId, at: Moment, changes: &mut VecDeque<Change>) {
-        let reading = Reading {
-            is_running: false,
-            reset_holds: self.release.is_some_and(|release| release.can(Capability::ResetHolds)),
-            now: at.now,
-            interval: self.config.rate_interval,
-        };
-        let Some(member) = self.members.get_mut(id) else { return };
-        let is_running = member.instance.status == Status::Running;
-        if let Some(rates) = member.meter.read(member.instance.traffic(), Reading { is_running, ..reading }) {
-            let before = member.history.bytes();
-            let is_full = self.bytes >= self.config.max_bytes;
-            member.sample(at.unix_milliseconds, rates, self.config.history_samples, is_full);
-            self.bytes = self.bytes - before + member.history.bytes();
-            changes.push_back(Change::Rates { id: id.clone(), rates });
         }
     }
 
@@ -331,17 +321,13 @@ impl Fleet {
 
     fn index(&mut self, alias: Option<Box<str>>, id: &InstanceId) {
         if let Some(alias) = alias {
-            self.aliases.entry(alias).or_default().insert(id.clone());
+            self.aliases.insert((alias, id.clone()));
         }
     }
 
     fn unindex(&mut self, instance: &Instance) {
-        let Some(alias) = instance.alias() else { return };
-        if let Some(ids) = self.aliases.get_mut(alias) {
-            ids.remove(&instance.id);
-            if ids.is_empty() {
-                self.aliases.remove(alias);
-            }
+        if let Some(alias) = instance.alias() {
+            self.aliases.remove(&(alias.into(), instance.id.clone()));
         }
     }
 }

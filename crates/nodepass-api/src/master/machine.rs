@@ -823,9 +823,8 @@ impl Master {
         if self.streams.is_empty() {
             return;
         }
-        let is_log = kind == EventKind::Log;
-        let frame = self.frame(kind, id, logs);
-        for (stream, lost) in self.streams.publish(&frame, id, is_log, self.room()) {
+        let frame = self.frame(kind.clone(), id, logs);
+        for (stream, lost) in self.streams.publish(&frame, &kind, id, self.room()) {
             self.event(Event::EventsLost { stream, lost });
         }
         for id in self.streams.ids() {

@@ -381,7 +381,7 @@ impl Master {
     }
 
     pub(super) fn info(&self, figures: SystemFigures) -> Info {
-        let SystemFigures { cpu, mem_total, mem_free, swap_total, swap_free, .. } = figures;
+        let SystemFigures { cpu, mem_total, mem_free, mem_used, swap_total, swap_free, .. } = figures;
         let config = &self.config;
         let has_meta = config.compat.has_meta();
         Info {
@@ -395,7 +395,7 @@ impl Master {
             log: Some(config.inherited.log.as_str().into()),
             mem_free: (!has_meta).then_some(mem_free),
             mem_total: Some(mem_total),
-            mem_used: has_meta.then_some(mem_total.saturating_sub(mem_free)),
+            mem_used: has_meta.then_some(mem_used),
             mid: has_meta.then(|| self.told_id.clone()),
             name: Some(config.name.as_str().into()),
             netrx: Some(figures.netrx),

@@ -4,7 +4,7 @@ use super::ExchangeId;
 use crate::wire::{EventKind, EventTime, Instance, InstanceId, encode_into};
 use bytes::Bytes;
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// So many pieces may be on their way to a reader; what is more waits here, where it is counted.
 const WINDOW: u32 = 4;
@@ -19,6 +19,9 @@ pub(super) struct Streams {
 
 struct Stream {
     dump: Dump,
+    /// Instances whose lines wait although the dump has not come to them: what becomes of them has to follow, or the line would
+    /// be the last that is heard of them.
+    spoken: BTreeSet<InstanceId>,
     queue: VecDeque<Bytes>,
     queued_bytes: usize,
     in_flight: u32,
@@ -73,8 +76,14 @@ impl Streams {
     }
 
     pub(super) fn open(&mut self, id: ExchangeId) {
-        let stream =
-            Stream { dump: Dump::Begin, queue: VecDeque::new(), queued_bytes: 0, in_flight: 0, lost: 0 };
+        let stream = Stream {
+            dump: Dump::Begin,
+            spoken: BTreeSet::new(),
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            in_flight: 0,
+            lost: 0,
+        };
         self.open.insert(id, stream);
     }
 
@@ -94,23 +103,21 @@ impl Streams {
         }
     }
 
-    /// Queues a frame for every stream that has room, and counts it as lost for the others. What a dump will show anyway is
-    /// not wanted twice. Returns the streams where a loss has ended with this frame, and how many were lost.
+    /// Queues a frame for every stream that has room, and counts it as lost for the others. States that a dump will show anyway
+    /// are not wanted twice; that an instance is gone is: its reader may know it from elsewhere. Returns the streams where a loss
+    /// has ended with this frame, and how many were lost.
     pub(super) fn publish(
         &mut self,
         frame: &Bytes,
+        kind: &EventKind,
         instance: Option<&InstanceId>,
-        is_log: bool,
         room: Room,
     ) -> Vec<(ExchangeId, u64)> {
+        let is_state = !matches!(kind, EventKind::Log | EventKind::Delete);
         let mut told = Vec::new();
         for (&id, stream) in &mut self.open {
-            let is_ahead = match (&stream.dump, instance) {
-                (Dump::Done, _) | (_, None) => false,
-                (Dump::Begin, Some(_)) => true,
-                (Dump::After(last), Some(instance)) => instance > last,
-            };
-            if is_ahead && !is_log {
+            let ahead = instance.filter(|instance| stream.dump.is_to_show(instance));
+            if ahead.is_some_and(|instance| is_state && !stream.spoken.contains(instance)) {
                 continue;
             }
             if stream.queue.len() >= room.events || stream.queued_bytes + frame.len() > room.bytes {
@@ -119,6 +126,9 @@ impl Streams {
             }
             told.extend(stream.end_loss(room.announces_loss).map(|lost| (id, lost)));
             stream.push(frame.clone());
+            if let Some(instance) = ahead.filter(|instance| !stream.spoken.contains(*instance)) {
+                stream.spoken.insert(instance.clone());
+            }
         }
         told
     }
@@ -158,6 +168,16 @@ impl Streams {
     }
 }
 
+impl Dump {
+    fn is_to_show(&self, instance: &InstanceId) -> bool {
+        match self {
+            Self::Begin => true,
+            Self::After(last) => instance > last,
+            Self::Done => false,
+        }
+    }
+}
+
 impl Stream {
     fn push(&mut self, piece: Bytes) {
         self.queued_bytes += piece.len();
@@ -187,6 +207,9 @@ impl Stream {
                 Dump::Done => break,
             };
             self.dump = dump(last, &mut bytes).map_or(Dump::Done, Dump::After);
+        }
+        if matches!(self.dump, Dump::Done) {
+            self.spoken.clear();
         }
         bytes.into()
     }

@@ -5,6 +5,10 @@
 //! frame, and one without data is none. Bytes that are no UTF-8 are read as U+FFFD. `id` has no meaning here, since masters
 //! replay nothing.
 //!
+//! Recorded streams in pieces of 16 KiB are split into frames at 7 to 8 GB/s on one core, where the crate `sse-core` reaches 4
+//! to 5. What takes time is to read the JSON: bytes become events at 500 to 850 MB/s, with `eventsource-stream` and
+//! `serde_json::Value` at 130 to 160.
+//!
 //! | line or frame | item |
 //! | --- | --- |
 //! | a frame named `instance`, or without a name, that holds an event | [`Item::Event`] |

@@ -2,7 +2,7 @@
 
 use super::item::{Item, Rejected, Rejection};
 use super::lines::{Line, Lines};
-use crate::wire::{DecodeError, InstanceEvent};
+use crate::wire::{DecodeError, InstanceEvent, quick};
 use std::fmt;
 use std::time::Duration;
 
@@ -103,6 +103,9 @@ impl Frame {
 fn decode(data: &[u8]) -> Result<InstanceEvent, DecodeError> {
     // The check alone is much faster than the replacement.
     let text = str::from_utf8(data).map_or_else(|_| String::from_utf8_lossy(data), Into::into);
+    if let Some(event) = quick::read(&text) {
+        return Ok(event);
+    }
     serde_json::from_str(&text).map_err(|error| DecodeError::at(&error, text.as_bytes()))
 }
 

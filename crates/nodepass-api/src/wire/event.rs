@@ -24,6 +24,7 @@ open_enumeration! {
 }
 
 object! {
+    quick
     /// The data of one event. `Debug` shows its kind and the instance's id.
     ///
     /// The instance is as it was when the event was written, not as it was when something happened (§5.2).

@@ -36,6 +36,7 @@ open_enumeration! {
 }
 
 object! {
+    quick
     /// An instance, or the record that holds the API key.
     ///
     /// Which members there are depends on the master's release (§4). `Debug` shows id, kind and status: the URL of an instance
@@ -81,6 +82,7 @@ object! {
 }
 
 object! {
+    quick
     /// A label of 1.7.0 to 1.8.1.
     #[derive(Debug)]
     pub struct Tag {
@@ -92,6 +94,7 @@ object! {
 }
 
 object! {
+    quick
     /// Labels of an instance, and what it belongs with. Since 1.8.2.
     #[derive(Debug)]
     pub struct Meta {
@@ -103,6 +106,7 @@ object! {
 }
 
 object! {
+    quick
     /// What an instance belongs with: panels group by it.
     #[derive(Debug)]
     pub struct Peer {

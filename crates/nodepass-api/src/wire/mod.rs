@@ -24,6 +24,8 @@ mod instance;
 mod json;
 mod log_line;
 mod object;
+#[cfg(feature = "client")]
+pub(crate) mod quick;
 mod request;
 mod time;
 

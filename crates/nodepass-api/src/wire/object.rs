@@ -78,7 +78,8 @@ impl<'de> Deserialize<'de> for Name<'de> {
 }
 
 /// Declares an object. Each member is `required` (an error if it is missing or null), `optional` (`None` is left out
-/// when written; a null is kept among the others) or `nullable` (always written, `None` as null).
+/// when written; a null is kept among the others) or `nullable` (always written, `None` as null). With `quick` before it
+/// there is the quick way to read it, too.
 macro_rules! object {
     ($(#[$meta:meta])* pub struct $object:ident {
         $($(#[$doc:meta])* $class:ident $name:literal $member:ident: $type:ty,)*
@@ -131,6 +132,42 @@ macro_rules! object {
             }
         }
     };
+    (quick $(#[$meta:meta])* pub struct $object:ident {
+        $($(#[$doc:meta])* $class:ident $name:literal $member:ident: $type:ty,)*
+    }) => {
+        $crate::wire::object::object! {
+            $(#[$meta])* pub struct $object { $($(#[$doc])* $class $name $member: $type,)* }
+        }
+
+        #[cfg(feature = "client")]
+        impl $crate::wire::quick::Quick for $object {
+            fn quick(reader: &mut $crate::wire::quick::Reader<'_>) -> Option<Self> {
+                $(let mut $member: Option<$type> = None;)*
+                #[allow(unused_mut, reason = "not all objects have optional members")]
+                let mut extra = $crate::wire::Extra::default();
+                reader.expect("{")?;
+                'members: loop {
+                    let mut is_known = false;
+                    $(if reader.skip(concat!("\"", $name, "\":")) {
+                        is_known = true;
+                        if reader.skip("null") {
+                            $member = None;
+                            $crate::wire::object::object!(@null $class extra, $name, $member);
+                        } else {
+                            $member = Some($crate::wire::quick::Quick::quick(reader)?);
+                        }
+                        if reader.is_last("}")? {
+                            break 'members;
+                        }
+                    })*
+                    if !is_known {
+                        return None;
+                    }
+                }
+                Some($object { $($member: $crate::wire::object::object!(@given $class $member),)* extra })
+            }
+        }
+    };
     (@type required $type:ty) => { $type };
     (@type $class:ident $type:ty) => { Option<$type> };
     (@write optional $map:ident, $name:literal, $value:expr) => {
@@ -149,6 +186,8 @@ macro_rules! object {
         $value.ok_or_else(|| serde::de::Error::missing_field($name))?
     };
     (@take $class:ident $name:literal, $value:ident) => { $value };
+    (@given required $value:ident) => { $value? };
+    (@given $class:ident $value:ident) => { $value };
 }
 
 /// Declares an enumeration of texts that may grow: known spellings, and `Other`.
@@ -186,6 +225,13 @@ macro_rules! open_enumeration {
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
+            }
+        }
+
+        #[cfg(feature = "client")]
+        impl $crate::wire::quick::Quick for $name {
+            fn quick(reader: &mut $crate::wire::quick::Reader<'_>) -> Option<Self> {
+                reader.string(|text| text.into())
             }
         }
 

@@ -1,0 +1,162 @@
+//! Settings of the client.
+
+use super::{Endpoint, Layout, is_fit};
+use crate::{ApiKey, fleet};
+use std::time::Duration;
+
+/// Settings of a [`Client`](super::Client). Every duration and limit is here. `Debug` hides the key.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where the master is.
+    pub endpoint: Endpoint,
+    /// Its key. An empty one is not sent: for a master without a key.
+    pub key: ApiKey,
+    /// Where its routes are. `None`: the client finds out, the version first.
+    pub layout: Option<Layout>,
+    /// How the view of the instances is kept. By the stream.
+    pub monitoring: Monitoring,
+    /// Whether a key that a running stream brings in the place of another one is taken (§3.5: 1.6). It is.
+    pub adopts_keys: bool,
+    /// Whether instance URLs are checked before they are sent: masters take nonsense, which fails later (§6.1). They are.
+    pub checks_urls: bool,
+    /// Whether every event of the stream is told as it came, beside what it changes. It is not.
+    pub tells_events: bool,
+    /// How long an answer may take, above 0. 15 s: a master waits 5 s for a process to stop.
+    pub request_timeout: Duration,
+    /// How long the head of a stream's answer may take, above 0. 10 s.
+    pub head_timeout: Duration,
+    /// How long a stream's first event may take where the list says that there is something to tell, above 0. 10 s; `None` is
+    /// for ever.
+    pub first_event_timeout: Option<Duration>,
+    /// How long a stream may be silent while an instance runs that has reported before, above 0. 5 min; `None` is for ever.
+    /// Masters without such instances say nothing at all, and are left alone.
+    pub idle_timeout: Option<Duration>,
+    /// The wait after the first failure, unless the stream has said another one. 3 s. Doubled by each further failure, and
+    /// made up to a quarter shorter or longer by chance.
+    pub retry: Duration,
+    /// The shortest wait, above 0. 100 ms.
+    pub min_wait: Duration,
+    /// The longest wait, not below the shortest. 60 s.
+    pub max_wait: Duration,
+    /// A stream that has lived this long was no failure. 10 s.
+    pub stable_after: Duration,
+    /// How often the list is asked for while a stream runs, since masters drop events in silence (§5.5); above 0. 60 s; `None`
+    /// is only when something is known to be missing.
+    pub resync_interval: Option<Duration>,
+    /// The least time between two lists, above 0. 500 ms.
+    pub settle_delay: Duration,
+    /// How often the list is asked for when polling, above 0. 5 s.
+    pub poll_interval: Duration,
+    /// After so many failures of the stream in a row the client polls until there is one again. 3.
+    pub poll_after: u32,
+    /// How often the master is asked about itself, above 0. 30 s; `None` is once.
+    pub info_interval: Option<Duration>,
+    /// The longest answer that is looked at, in bytes. 64 MiB.
+    pub max_response: usize,
+    /// The longest frame of a stream, in bytes. 1 MiB. A longer one is dropped, and the list asked for.
+    pub max_frame: usize,
+    /// How many calls there may be at a time. 1 024.
+    pub max_calls: usize,
+    /// How many of them may be made before it is known where the routes are. 256.
+    pub max_held: usize,
+    /// Settings of the view.
+    pub fleet: fleet::Config,
+    /// The wall clock at the `now` that is given to [`Client::new`](super::Client::new): milliseconds since the beginning of
+    /// 1970. 0.
+    pub unix_milliseconds: i64,
+    /// What the chance in waits is made of: another one for each client. 0.
+    pub seed: u64,
+}
+
+/// How a client keeps its view of the instances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "the protocol has a stream and a list")]
+pub enum Monitoring {
+    /// By the event stream, checked by the list; by the list while there is no stream.
+    #[default]
+    Stream,
+    /// By the list.
+    Poll,
+    /// Not at all: calls only.
+    Off,
+}
+
+/// Which setting cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Something would be given up before it can begin.
+    #[error("a time-out must be above 0")]
+    Timeout,
+    /// The client would never rest.
+    #[error("an interval must be above 0")]
+    Interval,
+    /// The bounds of waits are 0, or the wrong way round.
+    #[error("the shortest wait must be above 0 and not above the longest one")]
+    Waits,
+    /// The key has characters that no header can have.
+    #[error("the key cannot be sent in a header")]
+    Key,
+}
+
+impl Config {
+    /// Returns the usual settings.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, key: ApiKey) -> Self {
+        Self {
+            endpoint,
+            key,
+            layout: None,
+            monitoring: Monitoring::default(),
+            adopts_keys: true,
+            checks_urls: true,
+            tells_events: false,
+            request_timeout: Duration::from_secs(15),
+            head_timeout: Duration::from_secs(10),
+            first_event_timeout: Some(Duration::from_secs(10)),
+            idle_timeout: Some(Duration::from_secs(300)),
+            retry: Duration::from_secs(3),
+            min_wait: Duration::from_millis(100),
+            max_wait: Duration::from_secs(60),
+            stable_after: Duration::from_secs(10),
+            resync_interval: Some(Duration::from_secs(60)),
+            settle_delay: Duration::from_millis(500),
+            poll_interval: Duration::from_secs(5),
+            poll_after: 3,
+            info_interval: Some(Duration::from_secs(30)),
+            max_response: 64 << 20,
+            max_frame: 1 << 20,
+            max_calls: 1_024,
+            max_held: 256,
+            fleet: fleet::Config::default(),
+            unix_milliseconds: 0,
+            seed: 0,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let is_zero = |duration: Option<Duration>| duration.is_some_and(|duration| duration.is_zero());
+        let timeouts = [
+            Some(self.request_timeout),
+            Some(self.head_timeout),
+            self.first_event_timeout,
+            self.idle_timeout,
+        ];
+        if timeouts.into_iter().any(is_zero) {
+            return Err(ConfigError::Timeout);
+        }
+        let intervals =
+            [self.resync_interval, Some(self.settle_delay), Some(self.poll_interval), self.info_interval];
+        if intervals.into_iter().any(is_zero) {
+            return Err(ConfigError::Interval);
+        }
+        if self.min_wait.is_zero() || self.min_wait > self.max_wait {
+            return Err(ConfigError::Waits);
+        }
+        if !self.key.is_empty() && !is_fit(&self.key) {
+            return Err(ConfigError::Key);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,282 @@
+//! Why a call has no result, and why a command was refused.
+
+use super::{Failure, FailureKind};
+use crate::url::{ParseError, Problem};
+use crate::wire::{DecodeError, ErrorBody, InstanceId, decode, plain_text};
+use http::{Response, StatusCode};
+use std::fmt;
+
+/// Why a call has no result.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The key is missing or wrong (401).
+    #[error("{0}")]
+    Unauthorized(KeyProblem),
+    /// The master does not do this with the key record (403).
+    #[error("forbidden: {0}")]
+    Forbidden(ServerText),
+    /// There is no such instance (404, in the API's own words).
+    #[error("there is no such instance")]
+    NotFound,
+    /// There is no such route (404, and not of the API): another prefix, another program, or an old release.
+    #[error("there is no such route")]
+    NotThere,
+    /// The instance has this URL already, or a new one was given an id that is taken (409).
+    #[error("conflict: {0}")]
+    Conflict(ServerText),
+    /// The master does not take what it was sent (400, 415, 422, or an answer that says so itself).
+    #[error("refused: {0}")]
+    BadRequest(ServerText),
+    /// The release does not know this method here (405): it is older than the call.
+    #[error("the master's release does not know this call")]
+    MethodNotAllowed,
+    /// The master speaks TLS only: the endpoint has to be `https`.
+    #[error("the master wants https")]
+    WantsTls,
+    /// Another status.
+    #[error("the answer's status is {status}: {text}")]
+    Status {
+        /// Which.
+        status: StatusCode,
+        /// What it says.
+        text: ServerText,
+    },
+    /// The answer is not what it should be.
+    #[error("the answer is not what it should be: {0}")]
+    Undecodable(#[source] DecodeError),
+    /// The answer is longer than [`Config::max_response`](super::Config::max_response).
+    #[error("the answer is too long: {length} bytes")]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// There is no answer.
+    #[error("{}", .0.kind)]
+    Failure(Failure),
+    /// The master answers with the key that it had: it does not make another one, as the Rust port does not.
+    #[error("the master has kept its key")]
+    NotRotated,
+    /// The instance URL is none that a process could do something sensible with; nothing was sent. See
+    /// [`Config::checks_urls`](super::Config::checks_urls).
+    #[error("the instance URL is no good: {}", listed(.0))]
+    Url(Vec<Problem>),
+    /// The instance was made again under this id, but its alias or its policy was not set.
+    #[error("{instance} was made, but not all of it: {why}")]
+    Incomplete {
+        /// Its id.
+        instance: InstanceId,
+        /// Why not.
+        why: Box<Self>,
+    },
+    /// The client was closed before there was an answer.
+    #[error("the client was closed")]
+    Closed,
+}
+
+/// What is wrong with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[expect(clippy::exhaustive_enums, reason = "there is none, or it is a wrong one")]
+pub enum KeyProblem {
+    /// None was sent.
+    #[error("the master wants a key")]
+    Missing,
+    /// It is not the master's.
+    #[error("the master refuses the key")]
+    Invalid,
+}
+
+/// What a master says about a refusal: at most 512 bytes, without control characters. `Display` shows it, `Debug` does not:
+/// who knows what it repeats.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ServerText(Box<str>);
+
+/// Why a command was refused. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The client is closed.
+    #[error("the client is closed")]
+    Closed,
+    /// As many calls are under way as [`Config::max_calls`](super::Config::max_calls) allows.
+    #[error("too many calls are under way")]
+    TooManyCalls,
+    /// An id, a host and port or an alias that is empty or longer than anything a master takes.
+    #[error("an id, target or text is empty or too long")]
+    Length,
+    /// The key record is no instance: see [`rotate_key`](super::Client::rotate_key) and
+    /// [`set_master_alias`](super::Client::set_master_alias).
+    #[error("the key record is no instance")]
+    KeyRecord,
+    /// The instance URL is none.
+    #[error("{0}")]
+    Url(ParseError),
+    /// Another key is being made already.
+    #[error("another key is being made already")]
+    Rotating,
+    /// The key has characters that no header can have, or none at all.
+    #[error("the key cannot be sent in a header")]
+    Key,
+}
+
+fn listed(problems: &[Problem]) -> String {
+    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+/// How much of a text is kept, in bytes.
+const TEXT_LIMIT: usize = 512;
+
+impl RequestError {
+    /// Returns what an answer other than a success means.
+    pub(super) fn of(response: &Response<bytes::Bytes>) -> Self {
+        let (text, is_of_the_api) = ServerText::of(response.body());
+        match response.status() {
+            StatusCode::UNAUTHORIZED if text.0.contains("required") => {
+                Self::Unauthorized(KeyProblem::Missing)
+            }
+            StatusCode::UNAUTHORIZED => Self::Unauthorized(KeyProblem::Invalid),
+            StatusCode::FORBIDDEN => Self::Forbidden(text),
+            StatusCode::NOT_FOUND if is_of_the_api => Self::NotFound,
+            StatusCode::NOT_FOUND => Self::NotThere,
+            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::CONFLICT => Self::Conflict(text),
+            StatusCode::BAD_REQUEST
+                if text.0.starts_with("Client sent an HTTP request to an HTTPS server") =>
+            {
+                Self::WantsTls
+            }
+            StatusCode::BAD_REQUEST
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            | StatusCode::UNPROCESSABLE_ENTITY => Self::BadRequest(text),
+            status => Self::Status { status, text },
+        }
+    }
+
+    /// Returns what an answer means that has a good status and cannot be read.
+    pub(super) fn undecodable(error: DecodeError, body: &[u8]) -> Self {
+        match error {
+            DecodeError::Failure => Self::BadRequest(ServerText::of(body).0),
+            error => Self::Undecodable(error),
+        }
+    }
+
+    /// Whether the machine's own limit has passed, or the transport's.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Failure(Failure { kind: FailureKind::TimedOut, .. }))
+    }
+
+    pub(super) fn without(mut self, secret: &str) -> Self {
+        if let Self::Forbidden(text)
+        | Self::Conflict(text)
+        | Self::BadRequest(text)
+        | Self::Status { text, .. } = &mut self
+            && !secret.is_empty()
+            && text.0.contains(secret)
+        {
+            text.0 = text.0.replace(secret, "…").into();
+        }
+        self
+    }
+}
+
+impl ServerText {
+    /// Returns the text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Finds what a body says, and whether the API says it: as JSON with `error` or `message`.
+    fn of(body: &[u8]) -> (Self, bool) {
+        #[derive(serde::Deserialize)]
+        struct Message {
+            message: Box<str>,
+        }
+        let error = decode::<ErrorBody>(body).map(|body| body.error);
+        let told = error.or_else(|_| serde_json::from_slice::<Message>(body).map(|body| body.message)).ok();
+        // A good answer that says itself that it is none may have both.
+        let inner = || serde_json::from_slice::<ErrorBody>(body).map(|body| body.error).ok();
+        if let Some(text) = told.or_else(inner) {
+            return (Self::bounded(&text), true);
+        }
+        let head = &body[..body.len().min(4 * TEXT_LIMIT)];
+        let text = String::from_utf8_lossy(head);
+        let is_page = text.trim_start().starts_with(['<', '{', '[']);
+        (Self::bounded(if is_page { "" } else { text.trim() }), false)
+    }
+
+    fn bounded(text: &str) -> Self {
+        let end = (0..=text.len().min(4 * TEXT_LIMIT)).rev().find(|&end| text.is_char_boundary(end));
+        let text = plain_text(&text[..end.unwrap_or(0)]).into_owned();
+        let end = (0..=text.len().min(TEXT_LIMIT)).rev().find(|&end| text.is_char_boundary(end));
+        Self(text[..end.unwrap_or(0)].into())
+    }
+}
+
+impl fmt::Display for ServerText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "no reason is given" } else { &self.0 })
+    }
+}
+
+impl fmt::Debug for ServerText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerText({} bytes)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(status: u16, body: &str) -> RequestError {
+        let mut response = Response::new(bytes::Bytes::copy_from_slice(body.as_bytes()));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        RequestError::of(&response)
+    }
+
+    #[test]
+    fn every_status_has_its_meaning() {
+        assert_eq!(
+            error(401, "{\"error\":\"Unauthorized: API key required\"}\n"),
+            RequestError::Unauthorized(KeyProblem::Missing)
+        );
+        assert_eq!(error(401, ""), RequestError::Unauthorized(KeyProblem::Invalid));
+        assert_eq!(error(404, "{\"error\":\"Instance not found\"}"), RequestError::NotFound);
+        assert_eq!(error(404, "404 page not found\n"), RequestError::NotThere);
+        assert_eq!(error(404, ""), RequestError::NotThere);
+        assert_eq!(error(405, ""), RequestError::MethodNotAllowed);
+        assert_eq!(error(400, "Client sent an HTTP request to an HTTPS server.\n"), RequestError::WantsTls);
+        assert_eq!(
+            error(403, "{\"error\":\"Forbidden: API Key\"}").to_string(),
+            "forbidden: Forbidden: API Key"
+        );
+        assert_eq!(
+            error(502, "<html>").to_string(),
+            "the answer's status is 502 Bad Gateway: no reason is given"
+        );
+    }
+
+    #[test]
+    fn what_a_master_says_is_found_in_every_form_and_kept_short_and_plain() {
+        for body in [
+            "{\"error\":\"bad \\u001b[31mcolour\"}",
+            "{\"success\":false,\"error\":\"bad colour\"}",
+            "{\"success\":false,\"message\":\"bad\\u0007 colour\"}",
+            "bad colour\r\n",
+        ] {
+            assert_eq!(error(422, body).to_string(), "refused: bad colour", "{body}");
+        }
+        let RequestError::BadRequest(long) = error(400, &"é".repeat(100_000)) else { panic!() };
+        assert_eq!(long.as_str().len(), 512);
+        assert_eq!(format!("{long:?}"), "ServerText(512 bytes)");
+    }
+
+    #[test]
+    fn a_key_that_a_master_repeats_is_taken_out() {
+        let text = error(400, "{\"error\":\"no such key: k3y\"}").without("k3y").to_string();
+        assert_eq!(text, "refused: no such key: …");
+    }
+}
