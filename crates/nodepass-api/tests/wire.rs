@@ -162,3 +162,20 @@ fn a_number_that_does_not_fit_leaves_what_was() {
     let twice = format!("CHECK_POINT|MODE=x CHECK_POINT|{}", &line["CHECK_POINT|".len()..]);
     assert_eq!(CheckPoint::find(&twice), Some(point));
 }
+
+#[test]
+fn of_a_member_that_is_given_twice_the_last_counts() {
+    let body = |members: &str| format!(r#"{{"x":1,{members},"action":"stop"}}"#);
+    for (members, alias, is_null) in [
+        (r#""alias":null,"alias":"x""#, Some("x"), false),
+        (r#""alias":"x","alias":null"#, None, true),
+        (r#""alias":null,"alias":null"#, None, true),
+        (r#""alias":"x","alias":"y""#, Some("y"), false),
+    ] {
+        let body = body(members);
+        let patch: PatchInstance = wire::decode(body.as_bytes()).unwrap();
+        assert_eq!((patch.alias.as_deref(), patch.extra.get("alias").is_some()), (alias, is_null), "{body}");
+        let written: Value = serde_json::from_slice(&encode(&patch)).unwrap();
+        assert_eq!(written, serde_json::from_str::<Value>(&body).unwrap());
+    }
+}

@@ -1,5 +1,11 @@
 //! The targets of `nodepass-api`.
 
+mod master;
 mod url;
+mod value;
+mod wire;
 
+pub use master::nodepass_master;
 pub use url::nodepass_url;
+pub use value::nodepass_value;
+pub use wire::nodepass_wire;
