@@ -24,9 +24,9 @@ pub fn nodepass_wire(data: &[u8]) {
     object::<PatchInstance>(data);
     object::<MasterAlias>(data);
     list(data);
-    body(data, CreateInstance::read);
+    body(data, |body| CreateInstance::read(body, Release::V1_14_0));
     body(data, PutInstance::read);
-    body(data, PatchInstance::read);
+    body(data, |body| PatchInstance::read(body, Release::V1_14_0));
     body(data, MasterAlias::read);
     snapshot(data);
     stream(data);

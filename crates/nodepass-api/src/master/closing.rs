@@ -61,6 +61,7 @@ impl Master {
     pub(super) fn save_last(&mut self) {
         self.life = Life::Closing { is_saved: true };
         self.timers.set(Timer::Save, None);
+        self.timers.set(Timer::LastSave, None);
         self.is_changed = true;
         self.saving = None;
         self.save();
@@ -80,7 +81,12 @@ impl Master {
                             self.outputs.push_back(Output::Stop { run, force: true });
                         }
                     }
-                    self.save_last();
+                    // One that is under way must not be written over by the older of two.
+                    match self.saving {
+                        None => self.save_last(),
+                        Some(_) if self.timers.is_set(&Timer::LastSave) => {}
+                        Some(_) => self.arm(Timer::LastSave, self.config.shutdown_timeout),
+                    }
                 }
             }
             Life::Closing { is_saved: true } => self.close(),

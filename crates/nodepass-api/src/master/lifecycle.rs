@@ -100,11 +100,6 @@ impl Master {
     }
 
     pub(super) fn stopped(&mut self, id: &InstanceId) {
-        if self.config.compat.has_meta()
-            && let Some(record) = self.records.get_mut(id)
-        {
-            record.clear_gauges();
-        }
         self.set_status(id, Status::Stopped);
         self.publish(EventKind::Update, id);
         self.changed();
@@ -120,13 +115,13 @@ impl Master {
                 self.stopped(&id);
                 self.follow(&id, then, false);
             }
-            Process::Alive(_) | Process::None | Process::Pausing if end == End::Clean => {
+            // One that had said that it fails stays in error, whatever its last word is.
+            Process::Alive(_) | Process::None | Process::Pausing
+                if end == End::Clean && !record.is(&Status::Error) =>
+            {
                 self.stopped(&id);
             }
             Process::Alive(_) | Process::None | Process::Pausing => {
-                if self.config.compat.has_meta() {
-                    record.clear_gauges();
-                }
                 self.set_status(&id, Status::Error);
                 self.publish(EventKind::Update, &id);
                 self.changed();
@@ -167,7 +162,9 @@ impl Master {
                     self.respond_later(exchange, response.clone());
                 }
                 self.changed();
-                self.start(id);
+                if replacement.starts {
+                    self.start(id);
+                }
             }
             Then::Remove { exchanges, in_vain } => {
                 for exchange in exchanges {
@@ -216,6 +213,9 @@ impl Master {
     pub(super) fn set_status(&mut self, id: &InstanceId, status: Status) {
         let Some(record) = self.records.get_mut(id) else { return };
         if !record.is(&status) {
+            if status != Status::Running && self.config.compat.has_meta() {
+                record.clear_gauges();
+            }
             record.instance.status = status.clone();
             self.event(Event::StatusChanged { instance: id.clone(), status });
         }
@@ -251,7 +251,11 @@ fn merged(earlier: Then, later: Then) -> Then {
         (Then::Replace(_, exchanges), Then::Replace(replacement, more)) => {
             Then::Replace(replacement, [exchanges, more].concat())
         }
-        (earlier @ (Then::Remove { .. } | Then::Replace(..)), Then::Stay | Then::Start) => earlier,
+        (Then::Replace(mut replacement, exchanges), later @ (Then::Stay | Then::Start)) => {
+            replacement.starts = matches!(later, Then::Start);
+            Then::Replace(replacement, exchanges)
+        }
+        (earlier @ Then::Remove { .. }, Then::Stay | Then::Start) => earlier,
         (Then::Stay | Then::Start, later) => later,
     }
 }

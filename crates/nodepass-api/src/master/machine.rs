@@ -143,6 +143,8 @@ pub(super) enum Timer {
     EndStreams,
     Save,
     Reload,
+    /// A save that was under way when the time for the end was over.
+    LastSave,
     Shutdown,
 }
 
@@ -465,6 +467,7 @@ impl Master {
             Timer::EndStreams => self.end_streams(),
             Timer::Save => self.save(),
             Timer::Reload => self.reload(at),
+            Timer::LastSave => self.close(),
             Timer::Shutdown => self.close_late(),
         }
     }

@@ -44,4 +44,6 @@ pub(super) struct Replacement {
     pub(super) kind: crate::wire::InstanceKind,
     pub(super) url: Box<str>,
     pub(super) config: Option<Box<str>>,
+    /// Whether a process follows, unless somebody asks for a stop meanwhile.
+    pub(super) starts: bool,
 }
