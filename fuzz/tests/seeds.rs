@@ -26,6 +26,11 @@ fn ithiltir_wire_takes_its_seeds() {
 }
 
 #[test]
+fn nodepass_client_takes_its_seeds() {
+    replay("nodepass_client");
+}
+
+#[test]
 fn nodepass_master_takes_its_seeds() {
     replay("nodepass_master");
 }

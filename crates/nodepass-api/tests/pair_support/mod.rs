@@ -35,6 +35,7 @@ pub(crate) fn millis(millis: u64) -> Duration {
 }
 
 /// What a world is made of.
+#[derive(Clone, Copy)]
 pub(crate) struct Setting {
     pub(crate) compat: Compat,
     pub(crate) conditions: Conditions,
@@ -74,6 +75,12 @@ pub(crate) struct World {
     pub(crate) master_events: VecDeque<master::Event>,
     pub(crate) answers: BTreeMap<CallId, Result<Reply, RequestError>>,
     pub(crate) calls: usize,
+}
+
+impl std::fmt::Debug for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}, {:?}, seed {}", self.compat, self.conditions, self.seed)
+    }
 }
 
 impl World {
@@ -223,7 +230,8 @@ impl World {
     pub(crate) fn kill(&mut self) {
         self.master = None;
         self.processes.clear();
-        self.break_all();
+        self.others.clear();
+        self.forget_master();
         self.settle();
     }
 

@@ -1,6 +1,6 @@
 //! What lies between client and master: delay, loss, cuts, and readers that do not read.
 
-use super::{World, millis};
+use super::{World, millis, seconds};
 use bytes::Bytes;
 use http::{Request, Response};
 use nodepass_api::Instant;
@@ -51,6 +51,8 @@ struct Stream {
     last: Option<Instant>,
     held: VecDeque<Bytes>,
     ends: bool,
+    /// Was broken, of which the client hears later.
+    is_broken: bool,
 }
 
 enum Packet {
@@ -256,6 +258,7 @@ impl World {
     fn break_stream(&mut self, id: StreamId) {
         let Some(stream) = self.network.streams.get_mut(&id) else { return };
         stream.held.clear();
+        stream.is_broken = true;
         if let Some(exchange) = stream.exchange.take() {
             self.tell_gone(exchange);
         }
@@ -269,10 +272,16 @@ impl World {
         }
     }
 
-    /// All connections are lost.
-    pub(super) fn break_all(&mut self) {
+    /// The master is no more, and nobody has to be told that clients went away.
+    pub(super) fn forget_master(&mut self) {
         self.network.air.clear();
         self.network.gone.clear();
+        self.break_all();
+    }
+
+    /// All connections are lost.
+    fn break_all(&mut self) {
+        self.network.air.retain(|packet| matches!(packet, Packet::Gone(_)));
         let at = self.arrival();
         for (id, exchange) in &mut self.network.requests {
             *exchange = None;
@@ -283,6 +292,7 @@ impl World {
         for (id, stream) in &mut self.network.streams {
             stream.exchange = None;
             stream.held.clear();
+            stream.is_broken = true;
             if self.network.reach != Reach::Silent {
                 self.network.air.push(at, Packet::End(*id, Some(failure(LOST))));
             }
@@ -295,7 +305,13 @@ impl World {
             return;
         }
         match reach {
-            Reach::Silent => self.network.air.clear(),
+            Reach::Silent => {
+                while let Some((_, packet)) = self.network.air.pop_due(self.now + seconds(3_600)) {
+                    if let Packet::Gone(exchange) = packet {
+                        self.network.gone.push(exchange);
+                    }
+                }
+            }
             Reach::Refusing => {
                 let exchanges = self.network.requests.values().flatten().copied();
                 let streams = self.network.streams.values().filter_map(|stream| stream.exchange);
@@ -338,6 +354,7 @@ impl World {
             },
             Packet::Open(id, request) => match (&mut self.master, self.network.streams.get_mut(&id)) {
                 (_, None) => {}
+                (_, Some(stream)) if stream.is_broken => {}
                 (None, Some(_)) => {
                     let at = self.now + millis(1);
                     self.network.air.push(at, Packet::End(id, Some(failure(REFUSED))));
