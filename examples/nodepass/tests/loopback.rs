@@ -203,6 +203,20 @@ fn calls_only(url: &str) -> Config {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn http_2_is_spoken_over_tls_and_http_1_without() {
+    for (tls, version) in [(false, http::Version::HTTP_11), (true, http::Version::HTTP_2)] {
+        let mut settings = Settings::new();
+        settings.tls = tls;
+        let master = settings.start().await;
+        let url = if tls { url(&master).replace("http", "https") } else { url(&master) };
+        let mut request = http::Request::new(bytes::Bytes::new());
+        *request.uri_mut() = format!("{url}/v1/openapi.json").parse().unwrap();
+        let answer = within(Connector::new(Trust::Anybody).open(request)).await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.version()), (200, version));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_never_ends_is_cut_off() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
