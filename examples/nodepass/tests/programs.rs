@@ -283,6 +283,23 @@ fn a_key_file_that_cannot_be_written_keeps_the_key() {
 }
 
 #[test]
+fn a_rotation_without_an_answer_says_that_the_key_may_be_another_one() {
+    let place = Place::new();
+    place.write("key", &marked(7));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/api", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        // It reads the request, and is gone.
+        for stream in listener.incoming() {
+            let _ = stream.unwrap().read(&mut [0; 4096]);
+        }
+    });
+    let ran = place.ctl(&url, &["rotate-key", "--layout", "versioned"]);
+    assert_eq!((ran.status, ran.last().contains("nobody knows")), (Some(1), true), "{}", ran.stderr);
+    assert_eq!(place.read("key").trim(), marked(7));
+}
+
+#[test]
 fn a_master_comes_back_with_what_it_had() {
     let place = Place::new();
     let (mut master, url) = place.master();

@@ -142,6 +142,10 @@ impl Commands {
                 Ok(ExitCode::SUCCESS)
             }
             Ok(other) => Err(unexpected(&other)),
+            Err(Problem::Refused(problem, _)) if self.session.is_key_unknown => Err(Problem::Refused(
+                format!("{problem}, and nobody knows whether the key is another one now"),
+                "look into the master's key file or log",
+            )),
             Err(problem) => Err(problem),
         }
     }

@@ -19,6 +19,8 @@ pub struct Session {
     run: JoinHandle<()>,
     /// What errors must not repeat.
     pub secrets: Secrets,
+    /// Whether another key was asked for and nobody knows whether it was made.
+    pub is_key_unknown: bool,
 }
 
 /// Why a command has failed.
@@ -48,7 +50,7 @@ impl Session {
         let mut secrets = Secrets::default();
         secrets.add(client.key().expose());
         let (handle, news, run) = client_driver::driver(client, connector, |_, events| events);
-        Self { handle, news, run: tokio::spawn(run), secrets }
+        Self { handle, news, run: tokio::spawn(run), secrets, is_key_unknown: false }
     }
 
     /// Makes a call and waits for its answer.
@@ -63,10 +65,12 @@ impl Session {
         let call =
             self.handle.order(command).await.ok_or_else(ended)?.map_err(|error| self.refused(error))?;
         while let Some(event) = self.news.recv().await {
-            if let Event::Answered { id, result } = event
-                && id == call
-            {
-                return result.map_err(|error| self.problem(&error));
+            match event {
+                Event::Answered { id, result } if id == call => {
+                    return result.map_err(|error| self.problem(&error));
+                }
+                Event::RotationUnknown => self.is_key_unknown = true,
+                _ => {}
             }
         }
         Err(ended())

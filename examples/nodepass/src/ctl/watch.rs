@@ -138,12 +138,14 @@ impl Follower {
     /// Looks for another key in the file, and uses it.
     async fn try_key(&mut self) {
         let Some(key) = self.keys.other() else { return };
-        self.keys.refused = None;
         self.keys.key = key.clone();
         let set = self.client.order(move |client, now| client.set_key(key, now)).await;
         match set {
             Some(Err(error)) => self.output.event("key_refused", json!({"error": error.to_string()})),
-            _ => self.output.event("key_read", json!({"file": self.keys.name()})),
+            _ => {
+                self.keys.refused = None;
+                self.output.event("key_read", json!({"file": self.keys.name()}));
+            }
         }
     }
 

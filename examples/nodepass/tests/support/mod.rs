@@ -1,6 +1,8 @@
 //! What the tests over loopback share.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod pair;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
