@@ -3,6 +3,7 @@
 use crate::Transport;
 use clap::Args;
 use nodered_comms::Secret;
+pub use program::duration;
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,17 +30,6 @@ impl TransportArguments {
     #[must_use]
     pub fn transport(&self) -> Transport {
         Transport { max_unwritten: self.max_unwritten, close_timeout: self.close_timeout }
-    }
-}
-
-/// Reads a duration as in `3s`, `250ms`, `1h`; a bare number is seconds.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    match text.parse::<u64>() {
-        Ok(seconds) => Ok(Duration::from_secs(seconds)),
-        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
     }
 }
 

@@ -4,12 +4,12 @@ use crate::plan::plan;
 use crate::process::{self, Process};
 use crate::{address::Address, dial, state_file, system, tls};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use nodepass_api::master::{
     DialId, Event, ExchangeId, Master, Output, RunId, SaveFailed, SaveId, SaveTarget, SystemFigures, SystemId,
 };
@@ -22,7 +22,6 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -54,6 +53,8 @@ pub struct Host {
 
 /// What the task that owns the machine is told.
 enum Input {
+    /// Says whether the head alone gives the answer.
+    Head(Box<Request<()>>, oneshot::Sender<Option<Response<Bytes>>>),
     Request(Box<Request<Bytes>>, oneshot::Sender<Answer>),
     Written(ExchangeId),
     Gone(ExchangeId),
@@ -236,6 +237,9 @@ impl Driver {
     fn take(&mut self, input: Input) {
         let now = Instant::now();
         match input {
+            Input::Head(head, judged) => {
+                let _ = judged.send(self.master.judge(&head)); // an error: the client has gone away
+            }
             Input::Request(request, answer) => {
                 let id = self.master.handle_request(*request, now);
                 self.waiting.insert(id, answer); // before the next drain, which may already answer
@@ -292,34 +296,30 @@ async fn serve(
     acceptor: Option<TlsAcceptor>,
     most: usize,
     inputs: mpsc::UnboundedSender<Input>,
-    graceful: hyper_util::server::graceful::Watcher,
+    graceful: Watcher,
 ) {
     let _ = socket.set_nodelay(true);
-    match acceptor {
-        None => serve_http(socket, most, inputs, graceful).await,
-        Some(acceptor) => {
-            if let Some(stream) = tls::accept(socket, &acceptor, READ_TIMEOUT).await {
-                serve_http(stream, most, inputs, graceful).await;
-            }
-        }
-    }
-}
-
-async fn serve_http(
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-    most: usize,
-    inputs: mpsc::UnboundedSender<Input>,
-    graceful: hyper_util::server::graceful::Watcher,
-) {
     let service = service_fn(move |request| {
         let inputs = inputs.clone();
         async move { Ok::<_, Infallible>(answer(request, most, inputs).await) }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT);
-    builder.http2().timer(TokioTimer::new());
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = graceful.watch(connection).await {
+    // Each version has its own limit for peers that say nothing.
+    let mut http1 = hyper::server::conn::http1::Builder::new();
+    http1.timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT);
+    let ended = match acceptor {
+        None => graceful.watch(http1.serve_connection(TokioIo::new(socket), service)).await,
+        Some(acceptor) => {
+            let Some(stream) = tls::accept(socket, &acceptor, READ_TIMEOUT).await else { return };
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                let mut http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                http2.timer(TokioTimer::new()).keep_alive_interval(IDLE_TIMEOUT).max_concurrent_streams(256);
+                graceful.watch(http2.serve_connection(TokioIo::new(stream), service)).await
+            } else {
+                graceful.watch(http1.serve_connection(TokioIo::new(stream), service)).await
+            }
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
 }
@@ -329,7 +329,21 @@ async fn answer(
     most: usize,
     inputs: mpsc::UnboundedSender<Input>,
 ) -> Response<AnswerBody> {
+    if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
+        return no_host();
+    }
     let (head, body) = request.into_parts();
+    // Nothing of a stranger's body is read.
+    if !body.is_end_stream() {
+        let (answer, judged) = oneshot::channel();
+        let head = Request::from_parts(head.clone(), ());
+        if inputs.send(Input::Head(Box::new(head), answer)).is_err() {
+            return closing(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        if let Ok(Some(response)) = judged.await {
+            return response.map(|body| AnswerBody::Whole(Some(body)));
+        }
+    }
     let Ok(Some(body)) = tokio::time::timeout(READ_TIMEOUT, body::read(body, most)).await else {
         return closing(StatusCode::REQUEST_TIMEOUT);
     };
@@ -344,10 +358,20 @@ async fn answer(
     }
 }
 
+/// As a real master answers a request of HTTP/1.1 without `Host`.
+fn no_host() -> Response<AnswerBody> {
+    let mut response = closing(StatusCode::BAD_REQUEST);
+    let text = Bytes::from_static(b"400 Bad Request: missing required Host header");
+    *response.body_mut() = AnswerBody::Whole(Some(text));
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}
+
 fn closing(status: StatusCode) -> Response<AnswerBody> {
     let mut response = Response::new(AnswerBody::Whole(None));
     *response.status_mut() = status;
-    response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 

@@ -73,6 +73,8 @@ pub struct Plan {
     pub cooldown: Duration,
     /// How long connections have to end by themselves once it is stopped. 100 ms.
     pub grace: Duration,
+    /// Whether it runs on, without forwarding, where an address cannot be used, as 1.6 does. It does not.
+    pub keeps_running: bool,
 }
 
 /// What comes from a running instance.
@@ -128,6 +130,7 @@ impl Plan {
             report_interval: Duration::from_secs(5),
             cooldown: Duration::from_secs(3),
             grace: Duration::from_millis(100),
+            keeps_running: false,
         }
     }
 }
@@ -178,7 +181,10 @@ impl<R: Copy + Send + Sync> Worker<R> {
         self.say(Level::Info, started).await?;
         if let Err(error) = self.plan.forward.addresses() {
             self.say(Level::Error, format!("{} error: {error}", self.role())).await?;
-            return Ok(false);
+            if self.plan.keeps_running {
+                self.stopped().await?;
+            }
+            return Ok(self.plan.keeps_running);
         }
         let (notes, mut noted) = mpsc::channel(NOTES);
         match self.open(notes).await? {
@@ -347,7 +353,8 @@ async fn killed(signal: &mut watch::Receiver<Signal>) {
 
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, mode, forward, level, banner: _, report_interval, cooldown, grace } = self;
+        let Self { kind, mode, forward, level, banner: _, report_interval, cooldown, grace, keeps_running } =
+            self;
         f.debug_struct("Plan")
             .field("kind", kind)
             .field("mode", mode)
@@ -356,6 +363,7 @@ impl fmt::Debug for Plan {
             .field("report_interval", report_interval)
             .field("cooldown", cooldown)
             .field("grace", grace)
+            .field("keeps_running", keeps_running)
             .finish_non_exhaustive()
     }
 }

@@ -71,6 +71,17 @@ pub fn init_diagnostics() {
     let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
 }
 
+/// Reads a duration as in `3s`, `250ms`, `1h`; a bare number is seconds.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    match text.parse::<u64>() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
+    }
+}
+
 /// Sleeps until the deadline of a machine, or for ever if it has none.
 pub async fn sleep_until(deadline: Option<Instant>) {
     match deadline {

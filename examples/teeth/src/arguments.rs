@@ -2,6 +2,7 @@
 
 use crate::Transport;
 use clap::{Args, ValueEnum};
+pub use program::duration;
 use std::time::Duration;
 use teeth_proto::{Dialect, session};
 
@@ -75,17 +76,6 @@ impl ConnectionArguments {
             DialectArgument::Document => Dialect::Document,
             DialectArgument::Original => Dialect::Original,
         }
-    }
-}
-
-/// Reads a duration as in `3s`, `250ms`, `1h`; a bare number is seconds.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    match text.parse::<u64>() {
-        Ok(seconds) => Ok(Duration::from_secs(seconds)),
-        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
     }
 }
 

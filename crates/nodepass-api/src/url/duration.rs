@@ -17,8 +17,8 @@ const NANOSECONDS: [(&str, u64); 8] = [
 /// One more than what a duration may be, in nanoseconds; also the size of the least one.
 const LIMIT: u64 = 1 << 63;
 
-/// Reads a duration. `None` if the text is none, if it is negative, and if it is longer than 2^63 - 1 ns (292 years).
-pub(super) fn parse(text: &str) -> Option<Duration> {
+/// Reads a duration as the original programs do, in parameters and in variables of the environment: `1h30m`, `1.5h`, `500ms`. `None` if the text is none, if it is negative, and if it is longer than 2^63 - 1 ns (292 years).
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let (is_negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -141,7 +141,11 @@ mod tests {
             ("0.1234567890123456789012s", "123.456789ms"),
             ("9223372036854775807ns", "2562047h47m16.854775807s"),
         ] {
-            assert_eq!(parse(text).map(|read| Shown(read).to_string()).as_deref(), Some(shown), "{text}");
+            assert_eq!(
+                parse_duration(text).map(|read| Shown(read).to_string()).as_deref(),
+                Some(shown),
+                "{text}"
+            );
         }
         for text in [
             "",
@@ -159,7 +163,7 @@ mod tests {
             "3000000h",
             "99999999999999999999h",
         ] {
-            assert_eq!(parse(text), None, "{text}");
+            assert_eq!(parse_duration(text), None, "{text}");
         }
     }
 }

@@ -178,7 +178,7 @@ impl<'a> Effective<'a> {
             min: read.number(Parameter::Min, 64, 0, positive),
             max: read.number(Parameter::Max, 1024, 0, positive),
             mode: read.kept(Parameter::Mode, RunMode::from_code, RunMode::Auto),
-            read: read.number(Parameter::Read, read_default, zero, duration::parse),
+            read: read.number(Parameter::Read, read_default, zero, duration::parse_duration),
             rate: read.number(Parameter::Rate, 0, 0, positive),
             slot: read.number(Parameter::Slot, if rules.since(1, 7, 0) { 65536 } else { 1024 }, 0, slots),
             proxy: read.flag(Parameter::Proxy),
@@ -348,7 +348,9 @@ impl<'a> Reader<'_, 'a> {
     fn dns(&self) -> Option<Dns<'a>> {
         const CACHE: Duration = Duration::from_secs(300);
         if self.rules.since(1, 12, 0) {
-            return self.number(Parameter::Dns, CACHE, Duration::ZERO, duration::parse).map(Dns::Cache);
+            return self
+                .number(Parameter::Dns, CACHE, Duration::ZERO, duration::parse_duration)
+                .map(Dns::Cache);
         }
         let list =
             || self.given.get(Parameter::Dns).or(Parameter::Dns.default(self.rules).map(Cow::Borrowed));

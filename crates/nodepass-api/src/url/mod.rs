@@ -62,6 +62,7 @@ pub use address::{Address, AddressError, Host, Port};
 pub use build::{BuildError, Builder};
 pub use canonical::Inherited;
 pub use check::Problem;
+pub use duration::parse_duration;
 pub use effective::{Effective, Refused, Targets};
 pub use explain::{Line, Origin};
 pub use instance::{InstanceUrl, ParseError, Role};

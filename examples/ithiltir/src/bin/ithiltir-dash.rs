@@ -50,7 +50,7 @@ struct Arguments {
     #[arg(long)]
     authenticate_first: bool,
     /// Time without a report after which a node counts as offline.
-    #[arg(long, default_value = "14s", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "14s", value_parser = program::duration)]
     offline_after: Duration,
     /// A network of proxies whose forwarding headers are believed, as in 10.0.0.0/8.
     #[arg(long)]
@@ -59,7 +59,7 @@ struct Arguments {
     #[arg(long)]
     forwarded_address: bool,
     /// End after this time.
-    #[arg(long = "for", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_parser = program::duration)]
     limit: Option<Duration>,
     /// Print events as JSON lines.
     #[arg(long)]

@@ -12,7 +12,7 @@ use ithiltir_proto::update::{
 };
 use ithiltir_proto::wire::{self, Manifest};
 use ithiltir_proto::{ReportConfig, Secret, Target, Url};
-use program::{Printer, bad_arguments, fail};
+use program::{Printer, bad_arguments, duration, fail};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -157,14 +157,6 @@ async fn main() -> ExitCode {
         Command::Push(push) => self::push(*push, printer).await,
         Command::Install(install) => self::install(install, printer).await,
         Command::Verify { file, manifest } => verify(&file, &manifest, printer),
-    }
-}
-
-/// Durations are written `3s`, `250ms`, `1h`; a bare number is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    match text.parse::<u64>() {
-        Ok(seconds) => Ok(Duration::from_secs(seconds)),
-        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
     }
 }
 

@@ -3,7 +3,9 @@
 use clap::{Parser, ValueEnum};
 use nodepass_api::ApiKey;
 use nodepass_api::master::{Compat, Config, Entropy, Event, Master, Paths, Silence, Snapshot};
-use nodepass_api::url::{MasterUrl, Rules, TlsMode};
+use nodepass_api::url::{MasterUrl, Rules, TlsMode, parse_duration};
+use nodepass_example::address::Address;
+use nodepass_example::forward::listen;
 use nodepass_example::master_driver::{self, Host};
 use nodepass_example::{state_file, system, tls};
 use program::{Printer, bad_arguments, fail};
@@ -12,7 +14,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 /// A NodePass master. Instances forward TCP where their mode is single-ended (client mode=1, server mode=2).
@@ -40,29 +41,35 @@ struct Arguments {
     /// Serve below /v1 only.
     #[arg(long)]
     versioned_paths: bool,
-    /// How often instances report.
-    #[arg(long, env = "NP_REPORT_INTERVAL", default_value = "5s", value_parser = humantime::parse_duration)]
-    report_interval: Duration,
-    /// How often the backup is written and instances in error are restarted.
-    #[arg(long, env = "NP_RELOAD_INTERVAL", default_value = "1h", value_parser = humantime::parse_duration)]
-    reload_interval: Duration,
-    /// How long ending the master may take.
-    #[arg(long, env = "NP_SHUTDOWN_TIMEOUT", default_value = "5s", value_parser = humantime::parse_duration)]
-    shutdown_timeout: Duration,
+    /// How often instances report. Else NP_REPORT_INTERVAL, else 5s.
+    #[arg(long, value_parser = program::duration)]
+    report_interval: Option<Duration>,
+    /// How often the backup is written and instances in error are restarted. Else NP_RELOAD_INTERVAL, else 1h.
+    #[arg(long, value_parser = program::duration)]
+    reload_interval: Option<Duration>,
+    /// How long ending the master may take, and the wait for the last save as long again. Else NP_SHUTDOWN_TIMEOUT, else 5s.
+    #[arg(long, value_parser = program::duration)]
+    shutdown_timeout: Option<Duration>,
     /// How long an instance may take to stop before it is made to.
-    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "5s", value_parser = program::duration)]
     stop_timeout: Duration,
     /// The wait between the stop and the start of a restart.
-    #[arg(long, default_value = "100ms", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "100ms", value_parser = program::duration)]
     restart_pause: Duration,
     /// The wait between two starts when the master starts.
-    #[arg(long, default_value = "100ms", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "100ms", value_parser = program::duration)]
     start_spacing: Duration,
     /// How long after a change the state is saved.
-    #[arg(long, default_value = "100ms", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "100ms", value_parser = program::duration)]
     save_delay: Duration,
+    /// How long after a failure saving is tried again.
+    #[arg(long, default_value = "5s", value_parser = program::duration)]
+    save_retry: Duration,
+    /// How long reading this machine's figures may take.
+    #[arg(long, default_value = "2s", value_parser = program::duration)]
+    system_timeout: Duration,
     /// How long a tcping waits for its turn.
-    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "1s", value_parser = program::duration)]
     dial_wait: Duration,
     /// How many events may wait for a reader.
     #[arg(long, default_value_t = 1024)]
@@ -71,7 +78,7 @@ struct Arguments {
     #[arg(long)]
     announce_loss: bool,
     /// End after this time.
-    #[arg(long = "for", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_parser = program::duration)]
     limit: Option<Duration>,
     /// Print events as JSON lines.
     #[arg(long)]
@@ -121,20 +128,19 @@ async fn main() -> ExitCode {
         Level::Document => Rules::Document,
         Level::V1_6 | Level::V1_14 => Rules::Release(config.release),
     };
-    let max_body = config.max_body;
+    let (max_body, report_interval) = (config.max_body, config.report_interval);
     let master = match Master::new(config, snapshot, Instant::now()) {
         Ok(master) => master,
         Err(error) => return bad_arguments(error),
     };
     let address = url.address_text();
-    let bound = if let Some(port) = address.strip_prefix(':') {
-        format!("0.0.0.0:{port}")
-    } else {
-        address.into_owned()
+    let bound = match address.parse::<Address>() {
+        Ok(address) => listen(&address).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
     };
-    let listener = match TcpListener::bind(&bound).await {
+    let listener = match bound {
         Ok(listener) => listener,
-        Err(error) => return fail(format!("{bound}: {error}"), "try another address in --url"),
+        Err(error) => return fail(format!("{address}: {error}"), "try another address in --url"),
     };
     if let Ok(address) = listener.local_addr() {
         printer.event("listening", json!({"addr": address.to_string()}));
@@ -142,7 +148,7 @@ async fn main() -> ExitCode {
     let mut host = Host::new(listener, rules);
     host.acceptor = acceptor;
     host.state.clone_from(&arguments.state);
-    host.report_interval = arguments.report_interval;
+    host.report_interval = report_interval;
     host.max_body = max_body;
     let news = |_: &Master, event| show(printer, &arguments.key_file, &event);
     master_driver::run(master, host, news, program::end(arguments.limit)).await;
@@ -165,9 +171,11 @@ fn configure(arguments: &Arguments, url: &MasterUrl) -> Result<(Config, Option<T
     if arguments.versioned_paths {
         config.paths = Paths::Versioned;
     }
-    config.report_interval = arguments.report_interval;
-    config.reload_interval = arguments.reload_interval;
-    config.shutdown_timeout = arguments.shutdown_timeout;
+    set(&mut config.report_interval, arguments.report_interval, "NP_REPORT_INTERVAL");
+    set(&mut config.reload_interval, arguments.reload_interval, "NP_RELOAD_INTERVAL");
+    set(&mut config.shutdown_timeout, arguments.shutdown_timeout, "NP_SHUTDOWN_TIMEOUT");
+    config.save_retry = arguments.save_retry;
+    config.system_timeout = arguments.system_timeout;
     config.stop_timeout = arguments.stop_timeout;
     config.restart_pause = arguments.restart_pause;
     config.start_spacing = arguments.start_spacing;
@@ -191,6 +199,14 @@ fn configure(arguments: &Arguments, url: &MasterUrl) -> Result<(Config, Option<T
     };
     let tls = tls.transpose().map_err(|error| error.to_string())?;
     Ok((config, tls.map(|tls: Arc<_>| TlsAcceptor::from(tls))))
+}
+
+/// An argument counts, else the variable as the original reads it: one that is no duration above 0 means the default.
+fn set(setting: &mut Duration, argument: Option<Duration>, variable: &str) {
+    let set = || parse_duration(&std::env::var(variable).ok()?).filter(|duration| !duration.is_zero());
+    if let Some(duration) = argument.or_else(set) {
+        *setting = duration;
+    }
 }
 
 /// Reads the state. A damaged one stops the start: it would be written over.

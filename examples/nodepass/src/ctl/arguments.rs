@@ -5,6 +5,7 @@ use nodepass_api::Release;
 use nodepass_api::client::Layout;
 use nodepass_api::url::Rules;
 use nodepass_api::wire::Level;
+use program::duration;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -312,14 +313,6 @@ impl From<RulesArgument> for Rules {
             RulesArgument::V1_14 => Self::Release(Release::V1_14_0),
             RulesArgument::V2_0 => Self::Release(Release::V2_0_0_B10),
         }
-    }
-}
-
-/// Reads a duration as in `3s`, `250ms`, `1h`; a bare number is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    match text.parse::<u64>() {
-        Ok(seconds) => Ok(Duration::from_secs(seconds)),
-        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
     }
 }
 

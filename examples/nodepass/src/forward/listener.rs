@@ -9,7 +9,10 @@ use tokio::net::TcpListener;
 const BACKLOG: i32 = 1024;
 
 /// Listens there; a name stands for its first address, no host for every interface of both families.
-pub(super) async fn bind(address: &Address) -> io::Result<TcpListener> {
+///
+/// # Errors
+/// The name has no address, or the address cannot be had.
+pub async fn listen(address: &Address) -> io::Result<TcpListener> {
     if address.host().is_empty() {
         let both = open(SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port())), false);
         return match both {

@@ -18,6 +18,7 @@ mod relay;
 mod targets;
 
 pub use counters::Counters;
+pub use listener::listen;
 
 use crate::address::{Address, AddressError};
 use crate::report::Level;
@@ -181,7 +182,7 @@ impl Forwarding {
         let bind = |error| StartError::Bind(listen.clone(), error);
         let listener = match forward.notcp {
             true => None,
-            false => Some(listener::bind(&listen).await.map_err(bind)?),
+            false => Some(listener::listen(&listen).await.map_err(bind)?),
         };
         let address = listener.as_ref().map(TcpListener::local_addr).transpose().map_err(bind)?;
         let bucket = || forward.rate.and_then(Bucket::new);
@@ -241,7 +242,7 @@ impl Drop for Forwarding {
 /// Whether somebody could listen there now. The listener is given back at once.
 pub(crate) async fn can_listen(text: &str) -> bool {
     match text.parse::<Address>() {
-        Ok(address) => listener::bind(&address).await.is_ok(),
+        Ok(address) => listen(&address).await.is_ok(),
         Err(_) => false,
     }
 }
