@@ -267,3 +267,33 @@ async fn a_client_whose_handle_is_dropped_ends() {
     assert_eq!(last, Some(Event::Closed));
     within(run).await.unwrap();
 }
+
+/// Writes a request, byte for byte, and returns the beginning of the answer.
+async fn raw(master: &RunningMaster, request: &str) -> String {
+    let mut socket = tokio::net::TcpStream::connect(master.address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut socket, request.as_bytes()).await.unwrap();
+    let mut answer = [0; 4096];
+    let length = within(tokio::io::AsyncReadExt::read(&mut socket, &mut answer)).await.unwrap();
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_refused_before_the_body_has_come() {
+    let master = Settings::new().start().await;
+    let head = "POST /api/v1/instances HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000\r\n\r\n{";
+    let answer = raw(&master, head).await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(
+        answer.contains("access-control-allow-origin") && answer.contains("API key required"),
+        "{answer}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_without_a_host_is_none() {
+    let master = Settings::new().start().await;
+    let answer = raw(&master, "GET /api/docs HTTP/1.1\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.ends_with("400 Bad Request: missing required Host header"), "{answer}");
+    assert!(raw(&master, "GET /api/docs HTTP/1.0\r\n\r\n").await.starts_with("HTTP/1.0 200 "));
+}
