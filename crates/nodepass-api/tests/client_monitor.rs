@@ -292,6 +292,39 @@ fn a_stream_without_a_head_is_given_up_in_time() {
 }
 
 #[test]
+fn a_master_that_answers_but_opens_no_stream_is_reachable() {
+    for failure in [None, Some(FailureKind::ConnectionLost)] {
+        let mut config = config();
+        config.poll_after = 1;
+        let mut played = Played::new(config);
+        played.answer(INFO_LINE, 200, INFO);
+        ended(&mut played, None);
+        reconnect(&mut played);
+        played.answer(LIST, 200, "[]");
+        played.lines();
+        match failure {
+            None => played.wait(seconds(10)),
+            Some(kind) => played.end(Some(kind)),
+        }
+        let lines = played.lines();
+        assert!(lines.iter().any(|line| line.starts_with("reconnecting")), "{lines:?}");
+        assert!(!lines.contains(&"Unreachable".to_owned()), "{lines:?}");
+        assert_eq!(played.client().is_reachable(), Some(true));
+    }
+}
+
+#[test]
+fn an_answer_that_the_driver_does_not_hold_is_an_answer() {
+    let mut played = Played::streaming(config(), "[]");
+    played.wait(seconds(1));
+    let now = played.now;
+    played.client().list(now).unwrap();
+    played.fail(LIST, Delivery::Perhaps, FailureKind::TooLong);
+    assert_eq!(played.lines(), [LIST, "answered: the answer is too long"]);
+    assert_eq!((played.client().state(), played.client().is_reachable()), (State::Streaming, Some(true)));
+}
+
+#[test]
 fn a_page_is_no_stream() {
     let mut played = Played::new(config());
     played.answer(INFO_LINE, 200, INFO);

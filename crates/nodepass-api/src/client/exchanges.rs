@@ -136,7 +136,9 @@ impl Client {
     pub(super) fn unanswered(&mut self, exchange: Exchange, failure: Failure) {
         // A call that takes long says nothing of the master.
         let is_slow = failure.kind == FailureKind::TimedOut && matches!(exchange.purpose, Purpose::Call(_));
-        if !is_slow && exchange.heard == self.heard {
+        if failure.kind == FailureKind::TooLong {
+            self.hear();
+        } else if !is_slow && exchange.heard == self.heard {
             self.set_reachable(false);
             // It may be half open: whoever does not answer has no news either.
             if self.monitor.open().is_some() {

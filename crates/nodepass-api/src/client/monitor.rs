@@ -2,8 +2,8 @@
 
 use super::machine::{Path, Timer};
 use super::{
-    Client, Config, Event, Failure, KeyProblem, KeySource, Monitoring, Output, StreamEnd, StreamId, is_fit,
-    stream_request,
+    Client, Config, Event, Failure, FailureKind, KeyProblem, KeySource, Monitoring, Output, StreamEnd,
+    StreamId, is_fit, stream_request,
 };
 use crate::ApiKey;
 use crate::fleet::Change;
@@ -41,6 +41,8 @@ pub(super) enum Link {
     Opening {
         stream: StreamId,
         key_generation: u64,
+        /// The signs of life that there were before.
+        heard: u64,
     },
     Open(Box<Open>),
 }
@@ -124,13 +126,14 @@ impl Client {
         }
         let request = stream_request(base, &self.key);
         let stream = StreamId(self.next_id());
-        self.monitor.link = Link::Opening { stream, key_generation: self.key_generation };
+        let (key_generation, heard) = (self.key_generation, self.heard);
+        self.monitor.link = Link::Opening { stream, key_generation, heard };
         self.arm(Timer::Head, Some(self.config.head_timeout));
         self.outputs.push_back(Output::OpenStream { stream, request });
     }
 
     pub(super) fn stream_opened(&mut self, stream: StreamId, head: &Response<()>) {
-        let Link::Opening { stream: current, key_generation } = self.monitor.link else { return };
+        let Link::Opening { stream: current, key_generation, .. } = self.monitor.link else { return };
         if current != stream {
             return;
         }
@@ -264,9 +267,8 @@ impl Client {
         if self.monitor.stream() != Some(stream) {
             return;
         }
-        let is_opening = matches!(self.monitor.link, Link::Opening { .. });
-        if is_opening && failure.is_some() {
-            self.set_reachable(false);
+        if let Some(failure) = failure {
+            self.not_opened(failure.kind);
         }
         let has_shutdown = self.monitor.open().is_some_and(|open| open.has_shutdown);
         let why = match failure {
@@ -282,9 +284,19 @@ impl Client {
         let Some(stream) = self.monitor.stream() else { return };
         self.outputs.push_back(Output::CloseStream { stream });
         if why == StreamEnd::NoHead {
-            self.set_reachable(false);
+            self.not_opened(FailureKind::TimedOut);
         }
         self.lose(why);
+    }
+
+    /// A stream that was about to be opened was not. The master may have answered other requests meanwhile.
+    fn not_opened(&mut self, why: FailureKind) {
+        let Link::Opening { heard, .. } = self.monitor.link else { return };
+        if why == FailureKind::TooLong {
+            self.hear();
+        } else if heard == self.heard {
+            self.set_reachable(false);
+        }
     }
 
     fn lose(&mut self, why: StreamEnd) {
