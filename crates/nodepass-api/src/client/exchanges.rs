@@ -9,7 +9,7 @@ use super::{
 };
 use crate::fleet::Ticket;
 use crate::url::{InstanceUrl, Problem, Rules};
-use crate::wire::Info;
+use crate::wire::{DecodeError, Info};
 use crate::{ApiKey, Release};
 use bytes::Bytes;
 use http::Response;
@@ -116,6 +116,12 @@ impl Client {
         };
         let secret = exchange.key.expose();
         let result = result.map_err(|error| error.without(secret).without(self.key.expose()));
+        if let (Purpose::Probe(layout), Err(why @ RequestError::Undecodable(DecodeError::Form { .. }))) =
+            (exchange.purpose, &result)
+            && response.body().trim_ascii_start().starts_with(b"{")
+        {
+            return self.probed_in_part(layout, why.clone());
+        }
         if let Err(RequestError::Unauthorized(problem)) = &result {
             if self.is_unauthorized(&exchange, *problem) {
                 self.done(exchange, result);
@@ -151,13 +157,15 @@ impl Client {
     fn done(&mut self, exchange: Exchange, result: Result<Reply, RequestError>) {
         match exchange.purpose {
             Purpose::Probe(layout) => self.probed(layout, result),
-            Purpose::Info => {
-                if let Ok(Reply::Info(info)) = result {
+            Purpose::Info => match result {
+                Ok(Reply::Info(info)) => {
                     self.informed(info);
+                    self.ask_info_later();
                 }
-                let interval = self.config.info_interval;
-                self.arm(Timer::Info, interval.or(self.about.is_none().then_some(self.config.max_wait)));
-            }
+                // That nothing answers is told already.
+                Ok(_) | Err(RequestError::Failure(_)) => self.ask_info_later(),
+                Err(why) => self.info_failed(why),
+            },
             Purpose::List => self.not_listed(),
             Purpose::Call(id) if exchange.call == Call::RotateKey => self.rotated(id, &exchange.key, result),
             Purpose::Call(id) => self.call_done(id, &exchange, result),
@@ -296,6 +304,16 @@ impl Client {
         if !self.is_key_refused && !self.is_asking {
             self.send(Purpose::Info, Call::Info);
         }
+    }
+
+    fn ask_info_later(&mut self) {
+        let interval = self.config.info_interval;
+        self.arm(Timer::Info, interval.or(self.about.is_none().then_some(self.config.max_wait)));
+    }
+
+    pub(super) fn info_failed(&mut self, why: RequestError) {
+        self.event(Event::InfoFailed { why });
+        self.ask_info_later();
     }
 
     pub(super) fn informed(&mut self, info: Box<Info>) {

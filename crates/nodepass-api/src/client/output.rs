@@ -132,6 +132,11 @@ pub enum Event {
         /// What can be computed from this and the one before.
         rates: InfoRates,
     },
+    /// What the master answers about itself is of no use: see [`RequestError`]. It is asked again at the usual time.
+    InfoFailed {
+        /// Why.
+        why: RequestError,
+    },
     /// The master was started again: its uptime has fallen.
     MasterRestarted,
     /// The master is of another version.

@@ -159,6 +159,7 @@ fn plain(event: Event) -> Option<News> {
         Event::Unreachable => ("unreachable", json!({"error": "nothing answers"})),
         Event::Reachable => ("reachable", json!({})),
         Event::Info { info, rates } => ("info", about(&info, rates)),
+        Event::InfoFailed { why } => ("info_failed", json!({"error": why.to_string()})),
         Event::MasterRestarted => ("master_restarted", json!({})),
         Event::VersionChanged { from, to } => ("version_changed", json!({"from": from, "to": to})),
         Event::Closed => ("ended", json!({})),
