@@ -105,6 +105,30 @@ fn the_list_is_asked_for_now_and_then_and_repairs_what_was_lost_in_silence() {
 }
 
 #[test]
+fn a_list_that_fails_is_told_and_the_view_is_in_doubt_until_there_is_one() {
+    for (status, body, why) in [
+        (500, r#"{"error":"disk full"}"#, "the answer's status is 500 Internal Server Error: disk full"),
+        (200, "<html>", "the answer is not what it should be: not JSON, at byte 0"),
+        (200, r#"{"success":false,"error":"not now"}"#, "refused: not now"),
+    ] {
+        let mut config = config();
+        config.resync_interval = Some(seconds(60));
+        let mut played = Played::streaming(config, &list(&[running("")]));
+        played.send(&frame("initial", &running("")));
+        played.wait(seconds(60));
+        played.lines();
+        played.answer(LIST, status, body);
+        assert_eq!(played.lines(), [format!("list failed, again in 5s: {why}")]);
+        assert!(!played.client().is_synced());
+        assert_eq!(played.client().state(), State::Streaming, "the stream goes on");
+        played.wait(seconds(5));
+        played.answer(LIST, 200, &list(&[running("")]));
+        assert_eq!(played.lines(), [LIST, "rates a1b2c3d4", "synced +0 -0 ~0"]);
+        assert!(played.client().is_synced());
+    }
+}
+
+#[test]
 fn a_gap_that_the_stream_tells_of_is_repaired_at_once_but_not_all_the_time() {
     let mut played = Played::streaming(config(), "[]");
     played.wait(seconds(1));
@@ -213,7 +237,8 @@ fn a_client_that_polls_opens_no_stream_and_says_once_that_nothing_answers() {
     played.answer(INFO_LINE, 200, INFO);
     played.answer(LIST, 200, &list(&[running("")]));
     assert_eq!(played.lines()[3..], [LIST, "added a1b2c3d4", "synced +1 -0 ~0"]);
-    for lines in [&["Unreachable"][..], &[]] {
+    let again = "list failed, again in 5s: the connection was refused";
+    for lines in [&["Unreachable", again][..], &[again]] {
         played.wait(seconds(5));
         played.lines();
         played.fail(LIST, Delivery::No, FailureKind::Refused);
@@ -222,7 +247,9 @@ fn a_client_that_polls_opens_no_stream_and_says_once_that_nothing_answers() {
     }
     played.wait(seconds(5));
     played.answer(LIST, 503, "");
-    assert_eq!(played.lines(), [LIST], "a gateway is no master");
+    let failed =
+        "list failed, again in 5s: the answer's status is 503 Service Unavailable: no reason is given";
+    assert_eq!(played.lines(), [LIST, failed], "a gateway is no master");
     played.wait(seconds(5));
     played.answer(LIST, 200, &list(&[running("")]));
     assert_eq!(played.lines(), [LIST, "Reachable", "rates a1b2c3d4", "synced +0 -0 ~0"]);
@@ -348,6 +375,7 @@ fn whoever_does_not_answer_has_no_stream_either() {
         "Unreachable",
         "close stream",
         "reconnecting after 1: the master does not answer",
+        "list failed, again in 5s: it took too long",
     ];
     assert_eq!(lines, expected);
 }

@@ -166,7 +166,11 @@ impl Client {
                 Ok(_) | Err(RequestError::Failure(_)) => self.ask_info_later(),
                 Err(why) => self.info_failed(why),
             },
-            Purpose::List => self.not_listed(),
+            Purpose::List => {
+                if let Err(why) = result {
+                    self.not_listed(why);
+                }
+            }
             Purpose::Call(id) if exchange.call == Call::RotateKey => self.rotated(id, &exchange.key, result),
             Purpose::Call(id) => self.call_done(id, &exchange, result),
         }

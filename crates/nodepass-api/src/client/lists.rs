@@ -3,7 +3,7 @@
 use super::exchanges::Purpose;
 use super::machine::{Path, Timer};
 use super::monitor::Link;
-use super::{Call, Client, Event, Monitoring};
+use super::{Call, Client, Event, Monitoring, RequestError};
 use crate::fleet::{Change, Changed, Ticket};
 use crate::wire::{Instance, decode};
 use bytes::Bytes;
@@ -41,11 +41,11 @@ impl Client {
         }
     }
 
-    /// The list has been answered.
+    /// The list has been answered, and with success.
     pub(super) fn listed(&mut self, ticket: Option<Ticket>, response: &Response<Bytes>) {
-        let list: Vec<Instance> = match (response.status(), decode(response.body())) {
-            (status, Ok(list)) if status.is_success() => list,
-            _ => return self.not_listed(),
+        let list: Vec<Instance> = match decode(response.body()) {
+            Ok(list) => list,
+            Err(error) => return self.not_listed(RequestError::undecodable(error, response.body())),
         };
         let Some(ticket) = ticket else { return };
         let at = self.moment();
@@ -74,8 +74,13 @@ impl Client {
         }
     }
 
-    pub(super) fn not_listed(&mut self) {
-        self.next_list(Some(self.config.poll_interval));
+    /// There is no list. What else is to be listed waits for the next attempt.
+    pub(super) fn not_listed(&mut self, why: RequestError) {
+        let wait = self.config.poll_interval;
+        self.monitor.is_settled = false;
+        self.monitor.is_list_wanted = false;
+        self.event(Event::ListFailed { why, wait });
+        self.next_list(Some(wait));
     }
 
     fn next_list(&mut self, wait: Option<Duration>) {

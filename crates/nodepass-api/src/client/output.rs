@@ -98,6 +98,13 @@ pub enum Event {
         /// How many were known otherwise.
         repaired: usize,
     },
+    /// There is no list: the view may be wrong, and the list is asked for again after this time.
+    ListFailed {
+        /// Why.
+        why: RequestError,
+        /// How long the client waits.
+        wait: Duration,
+    },
     /// There is no stream; the next attempt follows after a wait.
     Reconnecting {
         /// How long.

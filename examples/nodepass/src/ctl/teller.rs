@@ -146,6 +146,9 @@ fn plain(event: Event) -> Option<News> {
         Event::Synced { added, removed, repaired } => {
             ("synced", json!({"added": added, "removed": removed, "repaired": repaired}))
         }
+        Event::ListFailed { why, wait } => {
+            ("list_failed", json!({"in_ms": in_ms(wait), "error": why.to_string()}))
+        }
         Event::Reconnecting { wait, failures, why } => {
             ("reconnecting", json!({"in_ms": in_ms(wait), "failures": failures, "reason": why.to_string()}))
         }
