@@ -109,7 +109,7 @@ fn a_list_that_fails_is_told_and_the_view_is_in_doubt_until_there_is_one() {
     for (status, body, why) in [
         (500, r#"{"error":"disk full"}"#, "the answer's status is 500 Internal Server Error: disk full"),
         (200, "<html>", "the answer is not what it should be: not JSON, at byte 0"),
-        (200, r#"{"success":false,"error":"not now"}"#, "refused: not now"),
+        (200, &format!(r#"{{"success":false,"error":"not with {KEY}"}}"#), "refused: not with …"),
     ] {
         let mut config = config();
         config.resync_interval = Some(seconds(60));

@@ -3,9 +3,10 @@
 use super::info::{Known, News};
 use super::machine::{Path, Timer};
 use super::pending::{Task, missing};
+use super::reply::reply_without;
 use super::{
     Call, CallId, Client, Delivery, Event, Failure, FailureKind, Ignored, KeyProblem, KeySource, Layout,
-    Monitoring, Output, Reply, RequestError, RequestId, StreamEnd, is_fit, reply, request,
+    Monitoring, Output, Reply, RequestError, RequestId, StreamEnd, is_fit, request,
 };
 use crate::fleet::Ticket;
 use crate::url::{InstanceUrl, Problem, Rules};
@@ -107,15 +108,15 @@ impl Client {
 
     /// There is an answer.
     pub(super) fn answered(&mut self, exchange: Exchange, response: &Response<Bytes>) {
+        let keys = [exchange.key.clone(), self.key.clone()];
+        let secrets = [keys[0].expose(), keys[1].expose()];
         let result = match response.body().len() {
             length if length > self.config.max_response => Err(RequestError::TooLong { length }),
             _ if exchange.purpose == Purpose::List && response.status().is_success() => {
-                return self.listed(exchange.ticket, response);
+                return self.listed(exchange.ticket, response, &secrets);
             }
-            _ => reply(&exchange.call, response),
+            _ => reply_without(&secrets, &exchange.call, response),
         };
-        let secret = exchange.key.expose();
-        let result = result.map_err(|error| error.without(secret).without(self.key.expose()));
         if let (Purpose::Probe(layout), Err(why @ RequestError::Undecodable(DecodeError::Form { .. }))) =
             (exchange.purpose, &result)
             && response.body().trim_ascii_start().starts_with(b"{")

@@ -42,10 +42,10 @@ impl Client {
     }
 
     /// The list has been answered, and with success.
-    pub(super) fn listed(&mut self, ticket: Option<Ticket>, response: &Response<Bytes>) {
+    pub(super) fn listed(&mut self, ticket: Option<Ticket>, response: &Response<Bytes>, secrets: &[&str]) {
         let list: Vec<Instance> = match decode(response.body()) {
             Ok(list) => list,
-            Err(error) => return self.not_listed(RequestError::undecodable(error, response.body())),
+            Err(error) => return self.not_listed(RequestError::undecodable(error, response.body(), secrets)),
         };
         let Some(ticket) = ticket else { return };
         let at = self.moment();
