@@ -302,6 +302,29 @@ fn instance_urls_are_checked_before_anything_is_sent() {
 }
 
 #[test]
+fn files_that_the_master_gives_its_servers_are_not_missed() {
+    const INFOS: [(&str, bool); 3] = [("2", true), ("1", false), ("0", false)];
+    for (tls, gives_files) in INFOS {
+        let mut played = Played::new(quiet());
+        played.answer(INFO_LINE, 200, &format!(r#"{{"ver":"v1.14.0","uptime":1,"tls":"{tls}"}}"#));
+        let now = played.now;
+        played.client().create("server://:1/t:2?tls=2", None, now).unwrap();
+        played.client().put(&id(), "server://:1/t:2?tls=2&crt=/a", now).unwrap();
+        let sent = |line: &String| line.starts_with("POST") || line.starts_with("PUT");
+        assert_eq!(played.lines().iter().filter(|line| sent(line)).count(), 2 * usize::from(gives_files));
+    }
+    // Clients are given none.
+    let mut played = Played::new(quiet());
+    played.answer(INFO_LINE, 200, r#"{"ver":"v2.0.0-b10","uptime":1,"tls":"2"}"#);
+    let now = played.now;
+    played.client().create("client://:1/t:2?mode=1&tls=2", None, now).unwrap();
+    assert_eq!(
+        played.lines().last().unwrap(),
+        "answered: the instance URL is no good: tls=2 needs `crt`; tls=2 needs `key`"
+    );
+}
+
+#[test]
 fn an_unanswered_call_times_out_at_its_deadline_and_a_late_answer_is_ignored() {
     let mut played = ready();
     let now = played.now;

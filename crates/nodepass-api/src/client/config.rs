@@ -18,7 +18,8 @@ pub struct Config {
     pub monitoring: Monitoring,
     /// Whether a key that a running stream brings in the place of another one is taken (§3.5: 1.6). It is.
     pub adopts_keys: bool,
-    /// Whether instance URLs are checked before they are sent: masters take nonsense, which fails later (§6.1). They are.
+    /// Whether instance URLs are checked before they are sent: masters take nonsense, which fails later (§6.1). What
+    /// the master gives its servers counts (§6.2). They are.
     pub checks_urls: bool,
     /// Whether every event of the stream is told as it came, beside what it changes. It is not.
     pub tells_events: bool,

@@ -9,7 +9,7 @@ use super::{
     Monitoring, Output, Reply, RequestError, RequestId, StreamEnd, is_fit, request,
 };
 use crate::fleet::Ticket;
-use crate::url::{InstanceUrl, Problem, Rules};
+use crate::url::{InstanceUrl, Problem, Role, Rules};
 use crate::wire::{DecodeError, Info};
 use crate::{ApiKey, Release};
 use bytes::Bytes;
@@ -82,11 +82,22 @@ impl Client {
 
     /// Returns what is wrong with a URL, by the rules of the master's release. As long as it is not known, what either the
     /// document or the newest release takes will do.
+    ///
+    /// A master with `tls=2` gives its files to servers that name none (§6.2): then they are not missed. So it is as long as
+    /// nothing is known of the master.
     fn problems(&self, url: &str) -> Vec<Problem> {
         let Some(url) = InstanceUrl::parse(url).ok().filter(|_| self.config.checks_urls) else {
             return Vec::new();
         };
-        let problems = |rules| url.check(rules).err().unwrap_or_default();
+        let gives_files = url.role() == Role::Server
+            && self.about.as_ref().is_none_or(|about| about.info.tls.as_deref() == Some("2"));
+        let is_of_files =
+            |problem: &Problem| matches!(problem, Problem::NoFile { .. } | Problem::WithoutFiles { .. });
+        let problems = |rules| {
+            let mut problems = url.check(rules).err().unwrap_or_default();
+            problems.retain(|problem| !(gives_files && is_of_files(problem)));
+            problems
+        };
         match self.release {
             Some(release) => problems(Rules::Release(release)),
             None if problems(Rules::Release(Release::V2_0_0_B10)).is_empty() => Vec::new(),
