@@ -306,6 +306,67 @@ fn a_stream_that_says_nothing_is_given_up_if_there_is_something_to_say() {
     }
 }
 
+/// A client whose stream has said what there is, and nothing since; the second list shows `moved`.
+fn silent_since_the_first_list(config: Config, moved: &str) -> Played {
+    let mut played = Played::streaming(config, &list(&[running(r#""mode":1"#)]));
+    played.send(&frame("initial", &running(r#""mode":1"#)));
+    for rest in [r#""mode":1"#, moved] {
+        played.wait(seconds(60));
+        played.answer(LIST, 200, &list(&[running(rest)]));
+    }
+    played.lines();
+    played
+}
+
+#[test]
+fn a_stream_that_keeps_back_what_two_lists_show_is_given_up() {
+    let mut config = config();
+    config.resync_interval = Some(seconds(60));
+    let moved = r#""mode":1,"tcps":3"#;
+    let mut played = silent_since_the_first_list(config.clone(), moved);
+    played.wait(seconds(9));
+    assert_eq!((played.lines(), played.client().state()), (vec![], State::Streaming));
+    played.wait(seconds(1));
+    assert_eq!(
+        played.lines(),
+        ["close stream", "reconnecting after 1: the stream has fallen silent"],
+        "before its first report"
+    );
+
+    // The report was under way, or there was none: a comment is a word, too.
+    for word in [frame("update", &running(moved)), ":\n\n".to_owned()] {
+        let mut played = silent_since_the_first_list(config.clone(), moved);
+        played.send(&word);
+        played.wait(seconds(50));
+        assert_eq!(played.client().state(), State::Streaming);
+    }
+    // What does not move is not reported.
+    let mut played = silent_since_the_first_list(config.clone(), r#""mode":1,"alias":"x""#);
+    played.wait(seconds(50));
+    assert_eq!(played.client().state(), State::Streaming);
+    // Whoever does not want silence judged gets his way.
+    config.idle_timeout = None;
+    let mut played = silent_since_the_first_list(config, moved);
+    played.wait(seconds(50));
+    assert_eq!(played.client().state(), State::Streaming);
+}
+
+#[test]
+fn a_report_that_was_lost_beside_others_is_no_silence() {
+    let mut config = config();
+    config.resync_interval = Some(seconds(60));
+    let other = |moved: u32| instance("b", "running", &format!(r#""tcps":{moved}"#));
+    let mut played = Played::streaming(config, &list(&[running(""), other(0)]));
+    played.send(&frame("initial", &running("")));
+    for moved in 1..5 {
+        played.wait(seconds(30));
+        played.send(&frame("update", &other(moved)));
+        played.wait(seconds(30));
+        played.answer(LIST, 200, &list(&[running(&format!(r#""tcps":{moved}"#)), other(moved)]));
+    }
+    assert_eq!(played.client().state(), State::Streaming);
+}
+
 #[test]
 fn a_stream_without_a_head_is_given_up_in_time() {
     let mut played = Played::new(config());

@@ -52,11 +52,15 @@ impl Client {
         let records = list.len();
         let merge = self.fleet.apply_list(ticket, list, at, &mut self.monitor.changes);
         let [mut added, mut removed, mut repaired] = [0; 3];
+        let mut have_reported = false;
         for change in &self.monitor.changes {
             match change {
                 Change::Added(_) => added += 1,
                 Change::Removed(_) => removed += 1,
-                Change::Updated { what, .. } if is_repair(what) => repaired += 1,
+                Change::Updated { what, .. } => {
+                    repaired += usize::from(is_repair(what));
+                    have_reported |= what.traffic || what.figures;
+                }
                 _ => {}
             }
         }
@@ -71,6 +75,7 @@ impl Client {
         if let Some(open) = self.monitor.open() {
             open.listed = records;
             self.check_first_event();
+            self.check_silence(have_reported);
         }
     }
 

@@ -58,6 +58,10 @@ pub(super) struct Open {
     has_shutdown: bool,
     /// How many records the last list had.
     pub(super) listed: usize,
+    /// Whether anything came since the last list; before the first there is nothing to compare with.
+    has_spoken: bool,
+    /// The lists have shown that it keeps something back, and nothing came since.
+    is_suspect: bool,
     /// Instances that have reported on this stream.
     reporters: BTreeSet<InstanceId>,
     /// What this stream says that the key is.
@@ -157,6 +161,8 @@ impl Client {
             is_first_event_overdue: false,
             has_shutdown: false,
             listed: 0,
+            has_spoken: true,
+            is_suspect: false,
             reporters: BTreeSet::new(),
             key: None,
         }));
@@ -190,6 +196,7 @@ impl Client {
         let Some(open) = self.monitor.open().filter(|open| open.stream == stream) else { return };
         let Some(mut reader) = open.reader.take() else { return };
         if !bytes.is_empty() {
+            (open.has_spoken, open.is_suspect) = (true, false);
             self.hear();
             self.arm(Timer::Idle, self.config.idle_timeout);
         }
@@ -354,12 +361,27 @@ impl Client {
         }
     }
 
+    /// Two lists of this stream were there. If the second shows that instances have reported, and the stream has said nothing
+    /// at all since the first, then it has to say something soon: a report may be under way.
+    pub(super) fn check_silence(&mut self, have_reported: bool) {
+        let Some(open) = self.monitor.open() else { return };
+        let has_spoken = std::mem::take(&mut open.has_spoken);
+        if has_spoken || !have_reported || open.is_suspect {
+            return;
+        }
+        let (Some(wait), Some(longest)) = (self.config.first_event_timeout, self.config.idle_timeout) else {
+            return;
+        };
+        open.is_suspect = true;
+        self.arm(Timer::Idle, Some(wait.min(longest)));
+    }
+
     /// Nothing came for a long time. That is a loss only if an instance should have reported.
     pub(super) fn silence(&mut self) {
         let Link::Open(open) = &self.monitor.link else { return };
         let reports =
             |id: &InstanceId| self.fleet.get(id.as_str()).is_some_and(|member| reports(member.instance()));
-        if open.reporters.iter().any(reports) {
+        if open.is_suspect || open.reporters.iter().any(reports) {
             return self.give_up(StreamEnd::Silent);
         }
         self.arm(Timer::Idle, self.config.idle_timeout);

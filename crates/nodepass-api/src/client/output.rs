@@ -189,7 +189,7 @@ pub enum StreamEnd {
     /// The master does not answer other requests either.
     #[error("the master does not answer")]
     Unreachable,
-    /// It fell silent although an instance runs that reports.
+    /// It fell silent although an instance runs that reports, or keeps back what the list shows.
     #[error("the stream has fallen silent")]
     Silent,
     /// The answer has this status.
