@@ -48,8 +48,15 @@ fn the_version_is_tried_first() {
 
 #[test]
 fn whatever_is_not_the_api_leads_to_the_other_place() {
-    for (status, body) in [(404, "404 page not found\n"), (404, ""), (200, "<html>"), (307, "<a>"), (405, "")]
-    {
+    for (status, body) in [
+        (404, "404 page not found\n"),
+        (404, ""),
+        (200, "<html>"),
+        (200, "[1]"),
+        (200, "{]"),
+        (307, "<a>"),
+        (405, ""),
+    ] {
         let mut played = Played::new(quiet());
         played.answer(INFO_LINE, status, body);
         played.answer("GET /api/info", 200, r#"{"success":true,"data":{"ver":"v1.6.0"}}"#);
@@ -60,6 +67,47 @@ fn whatever_is_not_the_api_leads_to_the_other_place() {
         );
         assert_eq!(played.client().base().unwrap().as_str(), "http://h:9090/api");
     }
+}
+
+#[test]
+fn an_answer_about_a_master_shows_the_place_even_if_a_figure_of_it_is_no_good() {
+    let mut played = Played::new(quiet());
+    played.answer(INFO_LINE, 200, r#" {"ver":"v1.14.0","uptime":"long"}"#);
+    assert_eq!(
+        played.lines()[1..],
+        [
+            "found http://h:9090/api/v1",
+            "info failed: the answer is not what it should be: JSON of another form, at byte 32"
+        ]
+    );
+    assert_eq!(played.client().release(), None);
+    // It is asked again, as long as nothing is known.
+    played.wait(seconds(60));
+    played.answer(INFO_LINE, 500, "");
+    played.wait(seconds(60));
+    played.answer(INFO_LINE, 200, INFO);
+    assert_eq!(
+        played.lines(),
+        [
+            INFO_LINE,
+            "info failed: the answer's status is 500 Internal Server Error: no reason is given",
+            INFO_LINE,
+            "info"
+        ]
+    );
+}
+
+#[test]
+fn figures_that_a_master_cannot_get_are_no_trouble() {
+    let mut played = Played::new(quiet());
+    let names = ["cpu", "diskr", "diskw", "mem_free", "mem_total", "mem_used", "netrx", "nettx", "noc"];
+    let names = names.iter().chain(&["swap_free", "swap_total", "swap_used", "sysup", "uptime"]);
+    let members: Vec<_> = names.map(|name| format!(r#""{name}":-1"#)).collect();
+    let body = format!("{{{}}}", members.join(","));
+    played.answer(INFO_LINE, 200, &body);
+    assert_eq!(played.lines()[1..], ["found http://h:9090/api/v1", "info"]);
+    let again = nodepass_api::wire::encode(played.client().info().unwrap());
+    assert_eq!(String::from_utf8(again).unwrap(), body, "nothing is lost");
 }
 
 #[test]
@@ -251,6 +299,29 @@ fn instance_urls_are_checked_before_anything_is_sent() {
     played.answer(INFO_LINE, 200, INFO);
     played.client().create("http://h:1/t:2", None, now).unwrap();
     assert_eq!(played.lines().last().unwrap(), "POST /api/v1/instances");
+}
+
+#[test]
+fn files_that_the_master_gives_its_servers_are_not_missed() {
+    const INFOS: [(&str, bool); 3] = [("2", true), ("1", false), ("0", false)];
+    for (tls, gives_files) in INFOS {
+        let mut played = Played::new(quiet());
+        played.answer(INFO_LINE, 200, &format!(r#"{{"ver":"v1.14.0","uptime":1,"tls":"{tls}"}}"#));
+        let now = played.now;
+        played.client().create("server://:1/t:2?tls=2", None, now).unwrap();
+        played.client().put(&id(), "server://:1/t:2?tls=2&crt=/a", now).unwrap();
+        let sent = |line: &String| line.starts_with("POST") || line.starts_with("PUT");
+        assert_eq!(played.lines().iter().filter(|line| sent(line)).count(), 2 * usize::from(gives_files));
+    }
+    // Clients are given none.
+    let mut played = Played::new(quiet());
+    played.answer(INFO_LINE, 200, r#"{"ver":"v2.0.0-b10","uptime":1,"tls":"2"}"#);
+    let now = played.now;
+    played.client().create("client://:1/t:2?mode=1&tls=2", None, now).unwrap();
+    assert_eq!(
+        played.lines().last().unwrap(),
+        "answered: the instance URL is no good: tls=2 needs `crt`; tls=2 needs `key`"
+    );
 }
 
 #[test]

@@ -105,6 +105,30 @@ fn the_list_is_asked_for_now_and_then_and_repairs_what_was_lost_in_silence() {
 }
 
 #[test]
+fn a_list_that_fails_is_told_and_the_view_is_in_doubt_until_there_is_one() {
+    for (status, body, why) in [
+        (500, r#"{"error":"disk full"}"#, "the answer's status is 500 Internal Server Error: disk full"),
+        (200, "<html>", "the answer is not what it should be: not JSON, at byte 0"),
+        (200, &format!(r#"{{"success":false,"error":"not with {KEY}"}}"#), "refused: not with …"),
+    ] {
+        let mut config = config();
+        config.resync_interval = Some(seconds(60));
+        let mut played = Played::streaming(config, &list(&[running("")]));
+        played.send(&frame("initial", &running("")));
+        played.wait(seconds(60));
+        played.lines();
+        played.answer(LIST, status, body);
+        assert_eq!(played.lines(), [format!("list failed, again in 5s: {why}")]);
+        assert!(!played.client().is_synced());
+        assert_eq!(played.client().state(), State::Streaming, "the stream goes on");
+        played.wait(seconds(5));
+        played.answer(LIST, 200, &list(&[running("")]));
+        assert_eq!(played.lines(), [LIST, "rates a1b2c3d4", "synced +0 -0 ~0"]);
+        assert!(played.client().is_synced());
+    }
+}
+
+#[test]
 fn a_gap_that_the_stream_tells_of_is_repaired_at_once_but_not_all_the_time() {
     let mut played = Played::streaming(config(), "[]");
     played.wait(seconds(1));
@@ -213,7 +237,8 @@ fn a_client_that_polls_opens_no_stream_and_says_once_that_nothing_answers() {
     played.answer(INFO_LINE, 200, INFO);
     played.answer(LIST, 200, &list(&[running("")]));
     assert_eq!(played.lines()[3..], [LIST, "added a1b2c3d4", "synced +1 -0 ~0"]);
-    for lines in [&["Unreachable"][..], &[]] {
+    let again = "list failed, again in 5s: the connection was refused";
+    for lines in [&["Unreachable", again][..], &[again]] {
         played.wait(seconds(5));
         played.lines();
         played.fail(LIST, Delivery::No, FailureKind::Refused);
@@ -222,7 +247,9 @@ fn a_client_that_polls_opens_no_stream_and_says_once_that_nothing_answers() {
     }
     played.wait(seconds(5));
     played.answer(LIST, 503, "");
-    assert_eq!(played.lines(), [LIST], "a gateway is no master");
+    let failed =
+        "list failed, again in 5s: the answer's status is 503 Service Unavailable: no reason is given";
+    assert_eq!(played.lines(), [LIST, failed], "a gateway is no master");
     played.wait(seconds(5));
     played.answer(LIST, 200, &list(&[running("")]));
     assert_eq!(played.lines(), [LIST, "Reachable", "rates a1b2c3d4", "synced +0 -0 ~0"]);
@@ -279,6 +306,67 @@ fn a_stream_that_says_nothing_is_given_up_if_there_is_something_to_say() {
     }
 }
 
+/// A client whose stream has said what there is, and nothing since; the second list shows `moved`.
+fn silent_since_the_first_list(config: Config, moved: &str) -> Played {
+    let mut played = Played::streaming(config, &list(&[running(r#""mode":1"#)]));
+    played.send(&frame("initial", &running(r#""mode":1"#)));
+    for rest in [r#""mode":1"#, moved] {
+        played.wait(seconds(60));
+        played.answer(LIST, 200, &list(&[running(rest)]));
+    }
+    played.lines();
+    played
+}
+
+#[test]
+fn a_stream_that_keeps_back_what_two_lists_show_is_given_up() {
+    let mut config = config();
+    config.resync_interval = Some(seconds(60));
+    let moved = r#""mode":1,"tcps":3"#;
+    let mut played = silent_since_the_first_list(config.clone(), moved);
+    played.wait(seconds(9));
+    assert_eq!((played.lines(), played.client().state()), (vec![], State::Streaming));
+    played.wait(seconds(1));
+    assert_eq!(
+        played.lines(),
+        ["close stream", "reconnecting after 1: the stream has fallen silent"],
+        "before its first report"
+    );
+
+    // The report was under way, or there was none: a comment is a word, too.
+    for word in [frame("update", &running(moved)), ":\n\n".to_owned()] {
+        let mut played = silent_since_the_first_list(config.clone(), moved);
+        played.send(&word);
+        played.wait(seconds(50));
+        assert_eq!(played.client().state(), State::Streaming);
+    }
+    // What does not move is not reported.
+    let mut played = silent_since_the_first_list(config.clone(), r#""mode":1,"alias":"x""#);
+    played.wait(seconds(50));
+    assert_eq!(played.client().state(), State::Streaming);
+    // Whoever does not want silence judged gets his way.
+    config.idle_timeout = None;
+    let mut played = silent_since_the_first_list(config, moved);
+    played.wait(seconds(50));
+    assert_eq!(played.client().state(), State::Streaming);
+}
+
+#[test]
+fn a_report_that_was_lost_beside_others_is_no_silence() {
+    let mut config = config();
+    config.resync_interval = Some(seconds(60));
+    let other = |moved: u32| instance("b", "running", &format!(r#""tcps":{moved}"#));
+    let mut played = Played::streaming(config, &list(&[running(""), other(0)]));
+    played.send(&frame("initial", &running("")));
+    for moved in 1..5 {
+        played.wait(seconds(30));
+        played.send(&frame("update", &other(moved)));
+        played.wait(seconds(30));
+        played.answer(LIST, 200, &list(&[running(&format!(r#""tcps":{moved}"#)), other(moved)]));
+    }
+    assert_eq!(played.client().state(), State::Streaming);
+}
+
 #[test]
 fn a_stream_without_a_head_is_given_up_in_time() {
     let mut played = Played::new(config());
@@ -289,6 +377,39 @@ fn a_stream_without_a_head_is_given_up_in_time() {
         played.lines(),
         ["close stream", "Unreachable", "reconnecting after 1: the stream was not opened in time"]
     );
+}
+
+#[test]
+fn a_master_that_answers_but_opens_no_stream_is_reachable() {
+    for failure in [None, Some(FailureKind::ConnectionLost)] {
+        let mut config = config();
+        config.poll_after = 1;
+        let mut played = Played::new(config);
+        played.answer(INFO_LINE, 200, INFO);
+        ended(&mut played, None);
+        reconnect(&mut played);
+        played.answer(LIST, 200, "[]");
+        played.lines();
+        match failure {
+            None => played.wait(seconds(10)),
+            Some(kind) => played.end(Some(kind)),
+        }
+        let lines = played.lines();
+        assert!(lines.iter().any(|line| line.starts_with("reconnecting")), "{lines:?}");
+        assert!(!lines.contains(&"Unreachable".to_owned()), "{lines:?}");
+        assert_eq!(played.client().is_reachable(), Some(true));
+    }
+}
+
+#[test]
+fn an_answer_that_the_driver_does_not_hold_is_an_answer() {
+    let mut played = Played::streaming(config(), "[]");
+    played.wait(seconds(1));
+    let now = played.now;
+    played.client().list(now).unwrap();
+    played.fail(LIST, Delivery::Perhaps, FailureKind::TooLong);
+    assert_eq!(played.lines(), [LIST, "answered: the answer is too long"]);
+    assert_eq!((played.client().state(), played.client().is_reachable()), (State::Streaming, Some(true)));
 }
 
 #[test]
@@ -315,6 +436,7 @@ fn whoever_does_not_answer_has_no_stream_either() {
         "Unreachable",
         "close stream",
         "reconnecting after 1: the master does not answer",
+        "list failed, again in 5s: it took too long",
     ];
     assert_eq!(lines, expected);
 }

@@ -333,9 +333,69 @@ fn frames_within_the_interval_wait_for_the_next_sample() {
 }
 
 #[test]
+fn frames_that_repeat_old_counters_leave_the_rate_as_it_is() {
+    let mut view = View::new();
+    for second in 0..=30 {
+        let told = running("a", second / 5 * 5_000);
+        if second % 5 == 0 {
+            view.event(event(EventKind::Update, told.clone()));
+        }
+        view.event(InstanceEvent { instance: Some(told.clone()), ..log("a", "a line") });
+        match second % 10 {
+            7 => drop(view.list([told])),
+            9 => view.event(event(EventKind::Update, Instance { alias: Some("x".into()), ..told })),
+            _ => {}
+        }
+        view.wait(1_000);
+    }
+    let expected = (1..=6).map(|report| (report * 5_000, 1_000.0));
+    assert_eq!(view.samples("a"), Vec::from_iter(expected));
+}
+
+#[test]
+fn a_report_that_first_shows_in_a_log_frame_is_counted_with_the_next_that_is_none() {
+    let mut view = View::new();
+    view.event(event(EventKind::Update, running("a", 0)));
+    view.wait(5_000);
+    view.event(InstanceEvent { instance: Some(running("a", 5_000)), ..log("a", "a line") });
+    view.wait(5_000);
+    view.event(event(EventKind::Update, running("a", 10_000)));
+    assert_eq!(view.samples("a"), [(10_000, 1_000.0)]);
+    // That the process has failed shows in a log frame alone (§7.1).
+    view.event(InstanceEvent { instance: Some(stopped("a", 10_000)), ..log("a", "Server error: x") });
+    assert_eq!(view.samples("a")[1..], [(10_000, 0.0)]);
+}
+
+#[test]
+fn counters_that_stand_still_are_a_rate_of_zero_only_after_the_silence() {
+    let mut view = View::new();
+    view.totals("a", &[0, 1_000]);
+    for _ in 0..6 {
+        view.wait(5_000);
+        view.list([running("a", 1_000)]);
+    }
+    assert_eq!(view.samples("a"), [(1_000, 1_000.0), (16_000, 0.0), (31_000, 0.0)]);
+    view.wait(5_000);
+    view.list([running("a", 11_000)]);
+    assert_eq!(view.samples("a")[3..], [(36_000, 2_000.0)]);
+}
+
+#[test]
+fn a_reset_between_two_reports_does_not_cut_the_time() {
+    let mut view = View::new();
+    view.fleet.set_release(Some(Release::V1_14_0));
+    view.event(event(EventKind::Update, running("a", 5_000)));
+    view.wait(3_000);
+    view.event(event(EventKind::Update, running("a", 0)));
+    view.wait(2_000);
+    view.event(event(EventKind::Update, running("a", 5_000)));
+    assert_eq!(view.samples("a"), [(5_000, 1_000.0)]);
+}
+
+#[test]
 fn no_moment_gives_infinite_rates_whatever_the_interval() {
     let mut config = Config::default();
-    config.rate_interval = Duration::ZERO;
+    (config.rate_interval, config.rate_silence) = (Duration::ZERO, Duration::ZERO);
     let mut view = View::with(config);
     for total in [0, u64::MAX, 0, u64::MAX] {
         view.event(event(EventKind::Update, running("a", total)));
@@ -356,19 +416,19 @@ fn a_counter_that_falls_starts_anew() {
     let mut view = View::new();
     view.fleet.set_release(Some(Release::V1_14_0));
     view.totals("a", &[5_000, 0, 700, 9_700]);
-    assert_eq!(view.samples("a"), [(1_000, 0.0), (2_000, 700.0), (3_000, 9_000.0)]);
+    assert_eq!(view.samples("a"), [(2_000, 350.0), (3_000, 9_000.0)]);
     // After a crash the master has an older total; what was counted since is not counted twice.
     let mut view = View::new();
     view.totals("a", &[5_000, 4_000, 4_100, 4_300, 6_300]);
-    assert_eq!(view.samples("a"), [(1_000, 0.0), (2_000, 100.0), (3_000, 200.0), (4_000, 2_000.0)]);
+    assert_eq!(view.samples("a"), [(2_000, 50.0), (3_000, 200.0), (4_000, 2_000.0)]);
 }
 
 #[test]
 fn a_reset_that_does_not_hold_is_no_burst() {
     for (release, expected) in [
-        (Some(Release::V1_6_0), [0.0, 0.0, 200.0, 100.0]),
-        (None, [0.0, 0.0, 200.0, 100.0]),
-        (Some(Release::V1_10_0), [0.0, 0.0, 1_200.0, 100.0]),
+        (Some(Release::V1_6_0), [200.0 / 3.0, 100.0]),
+        (None, [200.0 / 3.0, 100.0]),
+        (Some(Release::V1_10_0), [400.0, 100.0]),
     ] {
         let mut view = View::new();
         view.fleet.set_release(release);
@@ -379,7 +439,7 @@ fn a_reset_that_does_not_hold_is_no_burst() {
     // The first move after the fall decides: a process that began anew counts from zero.
     let mut view = View::new();
     view.totals("a", &[1_000, 0, 10, 1_500]);
-    assert_eq!(view.samples("a")[1..], [(2_000, 10.0), (3_000, 1_490.0)]);
+    assert_eq!(view.samples("a"), [(2_000, 5.0), (3_000, 1_490.0)]);
 }
 
 #[test]

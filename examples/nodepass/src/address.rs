@@ -1,5 +1,6 @@
-//! Addresses as texts: `host:port`, `[::1]:port`, `:port`.
+//! Addresses as texts: `host:port`, `[::1]:port`, `:port`, `host:service`.
 
+use crate::service;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -25,7 +26,7 @@ pub enum AddressError {
     /// Brackets do not fit together, or hold no address of IPv6.
     #[error("brackets in the wrong place of the address")]
     Brackets,
-    /// The port is no number up to 65535.
+    /// The port is no number up to 65535, and no service of this name is known.
     #[error("invalid port")]
     Port,
 }
@@ -102,7 +103,7 @@ impl FromStr for Address {
         let port = match port {
             "" => 0,
             port if is_number => port.parse().map_err(|_| AddressError::Port)?,
-            _ => return Err(AddressError::Port),
+            name => service::port(name).ok_or(AddressError::Port)?,
         };
         Ok(Self { host: host.to_owned(), port })
     }
@@ -133,6 +134,8 @@ mod tests {
             (":80", "", 80),
             ("h:", "h", 0),
             ("h:0080", "h", 80),
+            ("h:ssh", "h", 22),
+            (":https", "", 443),
         ] {
             assert_eq!(parts(text), Ok((host.to_owned(), port)), "{text}");
         }
@@ -152,7 +155,7 @@ mod tests {
             ("a]:80", AddressError::Brackets),
             ("h:99999", AddressError::Port),
             ("h:+80", AddressError::Port),
-            ("h:http", AddressError::Port),
+            ("h:no-such-service", AddressError::Port),
             ("h:8\u{663}", AddressError::Port),
         ] {
             assert_eq!(parts(text), Err(error), "{text}");

@@ -10,6 +10,7 @@ pub mod master_driver;
 pub mod plan;
 pub mod process;
 pub mod report;
+mod service;
 pub mod state_file;
 pub mod system;
 pub mod tls;

@@ -42,8 +42,8 @@ impl Printer {
         };
         for (member, value) in members.as_object().into_iter().flatten() {
             let _ = match value {
-                Value::String(text) => write!(line, " {member}={}", text.escape_debug()),
-                value => write!(line, " {member}={value}"),
+                Value::String(text) => write!(line, " {}={}", member.escape_debug(), text.escape_debug()),
+                value => write!(line, " {}={}", member.escape_debug(), visible(&value.to_string())),
             };
         }
         line
@@ -61,6 +61,18 @@ pub fn json_line(name: &str, members: Value) -> String {
         }
         _ => format!("{{\"event\":{name}}}"),
     }
+}
+
+/// Returns JSON as it may go to a terminal. What JSON itself does not escape, as U+009B, which begins a command, is escaped.
+fn visible(json: &str) -> String {
+    let mut line = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '"' | '\'' | '\\' => line.push(character),
+            other => line.extend(other.escape_debug()),
+        }
+    }
+    line
 }
 
 /// Sends diagnostics to stderr, as `RUST_LOG` asks (`warn` unless set).
@@ -148,5 +160,9 @@ mod tests {
     fn text_of_a_peer_cannot_move_the_cursor() {
         let printer = Printer { json: false, color: false };
         assert_eq!(printer.text_line("x", &json!({"a": "\u{1b}[2J"})), "x            a=\\u{1b}[2J");
+        let nested = json!({"a": ["\u{9b}2J", {"b\u{7f}": "\u{1b}\u{202e}'é\"\\"}], "\u{9b}c": 1});
+        let line = printer.text_line("x", &nested);
+        let expected = r#"x            a=["\u{9b}2J",{"b\u{7f}":"\u001b\u{202e}'é\"\\"}] \u{9b}c=1"#;
+        assert_eq!(line, expected);
     }
 }

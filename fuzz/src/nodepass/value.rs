@@ -170,12 +170,12 @@ fn info(input: &mut Input<'_>) -> Info {
     Info {
         alias: optional(input, text),
         cpu: optional(input, Input::signed),
-        mem_free: optional(input, Input::number),
-        mem_total: optional(input, Input::number),
+        mem_free: optional(input, Input::signed),
+        mem_total: optional(input, Input::signed),
         mid: optional(input, text),
-        noc: optional(input, Input::number),
+        noc: optional(input, Input::signed),
         tls: optional(input, text),
-        uptime: optional(input, Input::number),
+        uptime: optional(input, Input::signed),
         ver: optional(input, text),
         extra: extra(input),
         ..Info::default()

@@ -18,7 +18,8 @@ pub struct Config {
     pub monitoring: Monitoring,
     /// Whether a key that a running stream brings in the place of another one is taken (§3.5: 1.6). It is.
     pub adopts_keys: bool,
-    /// Whether instance URLs are checked before they are sent: masters take nonsense, which fails later (§6.1). They are.
+    /// Whether instance URLs are checked before they are sent: masters take nonsense, which fails later (§6.1). What
+    /// the master gives its servers counts (§6.2). They are.
     pub checks_urls: bool,
     /// Whether every event of the stream is told as it came, beside what it changes. It is not.
     pub tells_events: bool,
@@ -26,11 +27,12 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How long the head of a stream's answer may take, above 0. 10 s.
     pub head_timeout: Duration,
-    /// How long a stream's first event may take where the list says that there is something to tell, above 0. 10 s; `None` is
-    /// for ever.
+    /// How long a stream's first event may take where the list says that there is something to tell, and how long any event
+    /// where two lists in a row show counters or figures that have moved between them without a word of the stream; above 0.
+    /// 10 s; `None` is for ever.
     pub first_event_timeout: Option<Duration>,
     /// How long a stream may be silent while an instance runs that has reported before, above 0. 5 min; `None` is for ever.
-    /// Masters without such instances say nothing at all, and are left alone.
+    /// Masters without such instances say nothing at all, and are left alone. With `None` lists do not judge the stream either.
     pub idle_timeout: Option<Duration>,
     /// The wait after the first failure, unless the stream has said another one. 3 s. Doubled by each further failure, and
     /// made up to a quarter shorter or longer by chance.

@@ -127,10 +127,13 @@ fn listed(problems: &[Problem]) -> String {
 /// How much of a text is kept, in bytes.
 const TEXT_LIMIT: usize = 512;
 
+/// How much is looked at, in bytes: there may be colours in it.
+const LOOKED_AT: usize = 4 * TEXT_LIMIT;
+
 impl RequestError {
-    /// Returns what an answer other than a success means.
-    pub(super) fn of(response: &Response<bytes::Bytes>) -> Self {
-        let (text, is_of_the_api) = ServerText::of(response.body());
+    /// Returns what an answer other than a success means, without these secrets.
+    pub(super) fn of(response: &Response<bytes::Bytes>, secrets: &[&str]) -> Self {
+        let (text, is_of_the_api) = ServerText::of(response.body(), secrets);
         match response.status() {
             StatusCode::UNAUTHORIZED if text.0.contains("required") => {
                 Self::Unauthorized(KeyProblem::Missing)
@@ -153,10 +156,10 @@ impl RequestError {
         }
     }
 
-    /// Returns what an answer means that has a good status and cannot be read.
-    pub(super) fn undecodable(error: DecodeError, body: &[u8]) -> Self {
+    /// Returns what an answer means that has a good status and cannot be read, without these secrets.
+    pub(super) fn undecodable(error: DecodeError, body: &[u8], secrets: &[&str]) -> Self {
         match error {
-            DecodeError::Failure => Self::BadRequest(ServerText::of(body).0),
+            DecodeError::Failure => Self::BadRequest(ServerText::of(body, secrets).0),
             error => Self::Undecodable(error),
         }
     }
@@ -165,19 +168,6 @@ impl RequestError {
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Failure(Failure { kind: FailureKind::TimedOut, .. }))
-    }
-
-    pub(super) fn without(mut self, secret: &str) -> Self {
-        if let Self::Forbidden(text)
-        | Self::Conflict(text)
-        | Self::BadRequest(text)
-        | Self::Status { text, .. } = &mut self
-            && !secret.is_empty()
-            && text.0.contains(secret)
-        {
-            text.0 = text.0.replace(secret, "…").into();
-        }
-        self
     }
 }
 
@@ -189,7 +179,7 @@ impl ServerText {
     }
 
     /// Finds what a body says, and whether the API says it: as JSON with `error` or `message`.
-    fn of(body: &[u8]) -> (Self, bool) {
+    fn of(body: &[u8], secrets: &[&str]) -> (Self, bool) {
         #[derive(serde::Deserialize)]
         struct Message {
             message: Box<str>,
@@ -199,20 +189,40 @@ impl ServerText {
         // A good answer that says itself that it is none may have both.
         let inner = || serde_json::from_slice::<ErrorBody>(body).map(|body| body.error).ok();
         if let Some(text) = told.or_else(inner) {
-            return (Self::bounded(&text), true);
+            return (Self::bounded(&text, false, secrets), true);
         }
-        let head = &body[..body.len().min(4 * TEXT_LIMIT)];
+        let head = &body[..body.len().min(LOOKED_AT)];
         let text = String::from_utf8_lossy(head);
         let is_page = text.trim_start().starts_with(['<', '{', '[']);
-        (Self::bounded(if is_page { "" } else { text.trim() }), false)
+        let text = if is_page { "" } else { text.trim() };
+        (Self::bounded(text, head.len() < body.len(), secrets), false)
     }
 
-    fn bounded(text: &str) -> Self {
-        let end = (0..=text.len().min(4 * TEXT_LIMIT)).rev().find(|&end| text.is_char_boundary(end));
-        let text = plain_text(&text[..end.unwrap_or(0)]).into_owned();
-        let end = (0..=text.len().min(TEXT_LIMIT)).rev().find(|&end| text.is_char_boundary(end));
-        Self(text[..end.unwrap_or(0)].into())
+    /// Secrets go first: of one that is cut nobody would know that it is one.
+    fn bounded(text: &str, is_cut: bool, secrets: &[&str]) -> Self {
+        let looked_at = beginning(text, LOOKED_AT);
+        let is_cut = is_cut || looked_at.len() < text.len();
+        let mut plain = plain_text(looked_at).into_owned();
+        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            plain = plain.replace(secret, "…");
+            if is_cut {
+                plain.truncate(plain.len() - begun(&plain, secret));
+            }
+        }
+        Self(beginning(&plain, TEXT_LIMIT).into())
     }
+}
+
+/// Returns as many whole characters as fit.
+fn beginning(text: &str, bytes: usize) -> &str {
+    let end = (0..=text.len().min(bytes)).rev().find(|&end| text.is_char_boundary(end));
+    &text[..end.unwrap_or(0)]
+}
+
+/// Returns how much of a secret stands at the end of a text.
+fn begun(text: &str, secret: &str) -> usize {
+    let ends = |length: usize| text.as_bytes().ends_with(&secret.as_bytes()[..length]);
+    (1..secret.len()).rev().find(|&length| secret.is_char_boundary(length) && ends(length)).unwrap_or(0)
 }
 
 impl fmt::Display for ServerText {
@@ -232,9 +242,13 @@ mod tests {
     use super::*;
 
     fn error(status: u16, body: &str) -> RequestError {
+        error_without(&[], status, body)
+    }
+
+    fn error_without(secrets: &[&str], status: u16, body: &str) -> RequestError {
         let mut response = Response::new(bytes::Bytes::copy_from_slice(body.as_bytes()));
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
-        RequestError::of(&response)
+        RequestError::of(&response, secrets)
     }
 
     #[test]
@@ -276,7 +290,26 @@ mod tests {
 
     #[test]
     fn a_key_that_a_master_repeats_is_taken_out() {
-        let text = error(400, "{\"error\":\"no such key: k3y\"}").without("k3y").to_string();
+        let text = error_without(&["", "k3y"], 400, "{\"error\":\"no such key: k3y\"}").to_string();
         assert_eq!(text, "refused: no such key: …");
+    }
+
+    #[test]
+    fn a_key_at_the_cut_is_taken_out_whole() {
+        let key = "0123456789abcdef";
+        for before in 480..=512 {
+            let text = error_without(&[key], 400, &format!("{}{key} and more", "x".repeat(before)));
+            assert!(!text.to_string().contains('0'), "{before}: {text}");
+        }
+        // Colours and blanks make the text shorter than what was looked at.
+        for nothing in ["\u{1b}[31m".repeat(405), " ".repeat(2_030)] {
+            for before in 0..LOOKED_AT - nothing.len() + key.len() {
+                let body = format!("{nothing}{}{key}{}", "x".repeat(before), "y".repeat(99));
+                for body in [format!("{{\"error\":{}}}", serde_json::to_string(&body).unwrap()), body] {
+                    let text = error_without(&[key], 400, &body).to_string();
+                    assert!(!text.contains('0'), "{before}: {text}");
+                }
+            }
+        }
     }
 }

@@ -3,13 +3,14 @@
 use super::info::{Known, News};
 use super::machine::{Path, Timer};
 use super::pending::{Task, missing};
+use super::reply::reply_without;
 use super::{
     Call, CallId, Client, Delivery, Event, Failure, FailureKind, Ignored, KeyProblem, KeySource, Layout,
-    Monitoring, Output, Reply, RequestError, RequestId, StreamEnd, is_fit, reply, request,
+    Monitoring, Output, Reply, RequestError, RequestId, StreamEnd, is_fit, request,
 };
 use crate::fleet::Ticket;
-use crate::url::{InstanceUrl, Problem, Rules};
-use crate::wire::Info;
+use crate::url::{InstanceUrl, Problem, Role, Rules};
+use crate::wire::{DecodeError, Info};
 use crate::{ApiKey, Release};
 use bytes::Bytes;
 use http::Response;
@@ -81,11 +82,22 @@ impl Client {
 
     /// Returns what is wrong with a URL, by the rules of the master's release. As long as it is not known, what either the
     /// document or the newest release takes will do.
+    ///
+    /// A master with `tls=2` gives its files to servers that name none (§6.2): then they are not missed. So it is as long as
+    /// nothing is known of the master.
     fn problems(&self, url: &str) -> Vec<Problem> {
         let Some(url) = InstanceUrl::parse(url).ok().filter(|_| self.config.checks_urls) else {
             return Vec::new();
         };
-        let problems = |rules| url.check(rules).err().unwrap_or_default();
+        let gives_files = url.role() == Role::Server
+            && self.about.as_ref().is_none_or(|about| about.info.tls.as_deref() == Some("2"));
+        let is_of_files =
+            |problem: &Problem| matches!(problem, Problem::NoFile { .. } | Problem::WithoutFiles { .. });
+        let problems = |rules| {
+            let mut problems = url.check(rules).err().unwrap_or_default();
+            problems.retain(|problem| !(gives_files && is_of_files(problem)));
+            problems
+        };
         match self.release {
             Some(release) => problems(Rules::Release(release)),
             None if problems(Rules::Release(Release::V2_0_0_B10)).is_empty() => Vec::new(),
@@ -107,15 +119,21 @@ impl Client {
 
     /// There is an answer.
     pub(super) fn answered(&mut self, exchange: Exchange, response: &Response<Bytes>) {
+        let keys = [exchange.key.clone(), self.key.clone()];
+        let secrets = [keys[0].expose(), keys[1].expose()];
         let result = match response.body().len() {
             length if length > self.config.max_response => Err(RequestError::TooLong { length }),
             _ if exchange.purpose == Purpose::List && response.status().is_success() => {
-                return self.listed(exchange.ticket, response);
+                return self.listed(exchange.ticket, response, &secrets);
             }
-            _ => reply(&exchange.call, response),
+            _ => reply_without(&secrets, &exchange.call, response),
         };
-        let secret = exchange.key.expose();
-        let result = result.map_err(|error| error.without(secret).without(self.key.expose()));
+        if let (Purpose::Probe(layout), Err(why @ RequestError::Undecodable(DecodeError::Form { .. }))) =
+            (exchange.purpose, &result)
+            && response.body().trim_ascii_start().starts_with(b"{")
+        {
+            return self.probed_in_part(layout, why.clone());
+        }
         if let Err(RequestError::Unauthorized(problem)) = &result {
             if self.is_unauthorized(&exchange, *problem) {
                 self.done(exchange, result);
@@ -136,7 +154,9 @@ impl Client {
     pub(super) fn unanswered(&mut self, exchange: Exchange, failure: Failure) {
         // A call that takes long says nothing of the master.
         let is_slow = failure.kind == FailureKind::TimedOut && matches!(exchange.purpose, Purpose::Call(_));
-        if !is_slow && exchange.heard == self.heard {
+        if failure.kind == FailureKind::TooLong {
+            self.hear();
+        } else if !is_slow && exchange.heard == self.heard {
             self.set_reachable(false);
             // It may be half open: whoever does not answer has no news either.
             if self.monitor.open().is_some() {
@@ -149,14 +169,20 @@ impl Client {
     fn done(&mut self, exchange: Exchange, result: Result<Reply, RequestError>) {
         match exchange.purpose {
             Purpose::Probe(layout) => self.probed(layout, result),
-            Purpose::Info => {
-                if let Ok(Reply::Info(info)) = result {
+            Purpose::Info => match result {
+                Ok(Reply::Info(info)) => {
                     self.informed(info);
+                    self.ask_info_later();
                 }
-                let interval = self.config.info_interval;
-                self.arm(Timer::Info, interval.or(self.about.is_none().then_some(self.config.max_wait)));
+                // That nothing answers is told already.
+                Ok(_) | Err(RequestError::Failure(_)) => self.ask_info_later(),
+                Err(why) => self.info_failed(why),
+            },
+            Purpose::List => {
+                if let Err(why) = result {
+                    self.not_listed(why);
+                }
             }
-            Purpose::List => self.not_listed(),
             Purpose::Call(id) if exchange.call == Call::RotateKey => self.rotated(id, &exchange.key, result),
             Purpose::Call(id) => self.call_done(id, &exchange, result),
         }
@@ -294,6 +320,16 @@ impl Client {
         if !self.is_key_refused && !self.is_asking {
             self.send(Purpose::Info, Call::Info);
         }
+    }
+
+    fn ask_info_later(&mut self) {
+        let interval = self.config.info_interval;
+        self.arm(Timer::Info, interval.or(self.about.is_none().then_some(self.config.max_wait)));
+    }
+
+    pub(super) fn info_failed(&mut self, why: RequestError) {
+        self.event(Event::InfoFailed { why });
+        self.ask_info_later();
     }
 
     pub(super) fn informed(&mut self, info: Box<Info>) {

@@ -45,7 +45,7 @@ pub enum FailureKind {
     /// TLS did not come about for another reason: masters want version 1.3.
     #[error("TLS did not come about")]
     Tls,
-    /// The answer is longer than the driver is willing to hold.
+    /// The answer is longer than the driver is willing to hold. The peer does answer.
     #[error("the answer is too long")]
     TooLong,
     /// Anything else.

@@ -48,6 +48,14 @@ impl Client {
         }
     }
 
+    /// There is an object, but something of it is not as it should be. The place is right, and calls may go well.
+    pub(super) fn probed_in_part(&mut self, layout: Layout, why: RequestError) {
+        self.found(layout);
+        self.info_failed(why);
+        self.send_held();
+        self.resume_monitor();
+    }
+
     fn found(&mut self, layout: Layout) {
         let base = self.config.endpoint.base(layout);
         self.misses = 0;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use web_time::Instant;
 
 /// Bytes a second on average since the answer before; `None` if that cannot be said: of the first answer, where a counter
-/// is missing, and where it has fallen because the machine was started again.
+/// is missing or negative, and where it has fallen because the machine was started again.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct InfoRates {
@@ -36,13 +36,13 @@ pub(super) struct News {
 }
 
 /// Both uptimes are cut off to seconds.
-const ROUNDING: u64 = 1;
+const ROUNDING: i64 = 1;
 
 impl News {
     pub(super) fn of(before: Option<&Known>, info: &Info, now: Instant) -> Self {
         let Some(Known { info: before, at }) = before else { return Self::default() };
         let elapsed = now.saturating_duration_since(*at);
-        let uptimes = before.uptime.zip(info.uptime);
+        let uptimes = known(before.uptime).zip(known(info.uptime));
         let version = before.ver.clone().zip(info.ver.clone()).filter(|(from, to)| from != to);
         Self {
             rates: InfoRates {
@@ -57,9 +57,14 @@ impl News {
     }
 }
 
+/// Masters say -1 of what they cannot get.
+fn known(figure: Option<i64>) -> Option<i64> {
+    figure.filter(|figure| *figure >= 0)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "no rate is that exact")]
-fn rate(from: Option<u64>, to: Option<u64>, elapsed: Duration) -> Option<f64> {
-    let bytes = to?.checked_sub(from?)?;
+fn rate(from: Option<i64>, to: Option<i64>, elapsed: Duration) -> Option<f64> {
+    let bytes = known(known(to)?.checked_sub(known(from)?))?;
     (!elapsed.is_zero()).then(|| bytes as f64 / elapsed.as_secs_f64())
 }
 
@@ -78,6 +83,9 @@ mod tests {
         assert_eq!(rates(&info(1_500, Some(5_000)), now).diskr, Some(0.0));
         assert_eq!(rates(&info(10, None), now), InfoRates::default(), "the machine was started again");
         assert_eq!(rates(&info(1_500, None), start).netrx, None, "no time has passed");
+        assert_eq!(rates(&info(-1, Some(-1)), now), InfoRates::default(), "the master does not know");
         assert_eq!(News::of(None, &info(1, None), now), News::default());
+        let before = Known { info: info(-1, Some(i64::MIN)), at: start };
+        assert_eq!(News::of(Some(&before), &info(9, Some(i64::MAX)), now).rates, InfoRates::default());
     }
 }

@@ -3,7 +3,7 @@
 use super::exchanges::Purpose;
 use super::machine::{Path, Timer};
 use super::monitor::Link;
-use super::{Call, Client, Event, Monitoring};
+use super::{Call, Client, Event, Monitoring, RequestError};
 use crate::fleet::{Change, Changed, Ticket};
 use crate::wire::{Instance, decode};
 use bytes::Bytes;
@@ -41,22 +41,26 @@ impl Client {
         }
     }
 
-    /// The list has been answered.
-    pub(super) fn listed(&mut self, ticket: Option<Ticket>, response: &Response<Bytes>) {
-        let list: Vec<Instance> = match (response.status(), decode(response.body())) {
-            (status, Ok(list)) if status.is_success() => list,
-            _ => return self.not_listed(),
+    /// The list has been answered, and with success.
+    pub(super) fn listed(&mut self, ticket: Option<Ticket>, response: &Response<Bytes>, secrets: &[&str]) {
+        let list: Vec<Instance> = match decode(response.body()) {
+            Ok(list) => list,
+            Err(error) => return self.not_listed(RequestError::undecodable(error, response.body(), secrets)),
         };
         let Some(ticket) = ticket else { return };
         let at = self.moment();
         let records = list.len();
         let merge = self.fleet.apply_list(ticket, list, at, &mut self.monitor.changes);
         let [mut added, mut removed, mut repaired] = [0; 3];
+        let mut have_reported = false;
         for change in &self.monitor.changes {
             match change {
                 Change::Added(_) => added += 1,
                 Change::Removed(_) => removed += 1,
-                Change::Updated { what, .. } if is_repair(what) => repaired += 1,
+                Change::Updated { what, .. } => {
+                    repaired += usize::from(is_repair(what));
+                    have_reported |= what.traffic || what.figures;
+                }
                 _ => {}
             }
         }
@@ -71,11 +75,17 @@ impl Client {
         if let Some(open) = self.monitor.open() {
             open.listed = records;
             self.check_first_event();
+            self.check_silence(have_reported);
         }
     }
 
-    pub(super) fn not_listed(&mut self) {
-        self.next_list(Some(self.config.poll_interval));
+    /// There is no list. What else is to be listed waits for the next attempt.
+    pub(super) fn not_listed(&mut self, why: RequestError) {
+        let wait = self.config.poll_interval;
+        self.monitor.is_settled = false;
+        self.monitor.is_list_wanted = false;
+        self.event(Event::ListFailed { why, wait });
+        self.next_list(Some(wait));
     }
 
     fn next_list(&mut self, wait: Option<Duration>) {

@@ -338,7 +338,8 @@ impl Client {
         &self.fleet
     }
 
-    /// Whether the view is that of a list which was asked for since the stream began, or since events were lost.
+    /// Whether the view is that of a list which was asked for since the stream began, or since events were lost, and the last
+    /// attempt at a list was no failure.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.monitor.is_settled

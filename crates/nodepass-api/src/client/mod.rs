@@ -22,7 +22,7 @@
 //! | objects | `{"success":…,"data":…}` | bare | both |
 //! | errors | `success` | `{"error":…}`; plain text from the Rust port | all, also `message` |
 //! | a new key | is the answer's `url` | the Rust port answers with the old one | is taken only if it is another one |
-//! | silence | – | nothing is sent where nothing happens | no loss, unless an instance reports; [`Config::idle_timeout`] |
+//! | silence | – | nothing is sent where nothing happens | no loss, unless an instance reports; [`Config::idle_timeout`], [`Config::first_event_timeout`] |
 //! | lost events | – | dropped in silence | the list at each beginning, and now and then; [`Config::resync_interval`] |
 //! | no stream | polling every 5 s | – | after three failures, until there is a stream; [`Config::poll_after`] |
 

@@ -2,8 +2,8 @@
 
 use super::machine::{Path, Timer};
 use super::{
-    Client, Config, Event, Failure, KeyProblem, KeySource, Monitoring, Output, StreamEnd, StreamId, is_fit,
-    stream_request,
+    Client, Config, Event, Failure, FailureKind, KeyProblem, KeySource, Monitoring, Output, StreamEnd,
+    StreamId, is_fit, stream_request,
 };
 use crate::ApiKey;
 use crate::fleet::Change;
@@ -41,6 +41,8 @@ pub(super) enum Link {
     Opening {
         stream: StreamId,
         key_generation: u64,
+        /// The signs of life that there were before.
+        heard: u64,
     },
     Open(Box<Open>),
 }
@@ -56,6 +58,10 @@ pub(super) struct Open {
     has_shutdown: bool,
     /// How many records the last list had.
     pub(super) listed: usize,
+    /// Whether anything came since the last list; before the first there is nothing to compare with.
+    has_spoken: bool,
+    /// The lists have shown that it keeps something back, and nothing came since.
+    is_suspect: bool,
     /// Instances that have reported on this stream.
     reporters: BTreeSet<InstanceId>,
     /// What this stream says that the key is.
@@ -124,13 +130,14 @@ impl Client {
         }
         let request = stream_request(base, &self.key);
         let stream = StreamId(self.next_id());
-        self.monitor.link = Link::Opening { stream, key_generation: self.key_generation };
+        let (key_generation, heard) = (self.key_generation, self.heard);
+        self.monitor.link = Link::Opening { stream, key_generation, heard };
         self.arm(Timer::Head, Some(self.config.head_timeout));
         self.outputs.push_back(Output::OpenStream { stream, request });
     }
 
     pub(super) fn stream_opened(&mut self, stream: StreamId, head: &Response<()>) {
-        let Link::Opening { stream: current, key_generation } = self.monitor.link else { return };
+        let Link::Opening { stream: current, key_generation, .. } = self.monitor.link else { return };
         if current != stream {
             return;
         }
@@ -154,6 +161,8 @@ impl Client {
             is_first_event_overdue: false,
             has_shutdown: false,
             listed: 0,
+            has_spoken: true,
+            is_suspect: false,
             reporters: BTreeSet::new(),
             key: None,
         }));
@@ -187,6 +196,7 @@ impl Client {
         let Some(open) = self.monitor.open().filter(|open| open.stream == stream) else { return };
         let Some(mut reader) = open.reader.take() else { return };
         if !bytes.is_empty() {
+            (open.has_spoken, open.is_suspect) = (true, false);
             self.hear();
             self.arm(Timer::Idle, self.config.idle_timeout);
         }
@@ -264,9 +274,8 @@ impl Client {
         if self.monitor.stream() != Some(stream) {
             return;
         }
-        let is_opening = matches!(self.monitor.link, Link::Opening { .. });
-        if is_opening && failure.is_some() {
-            self.set_reachable(false);
+        if let Some(failure) = failure {
+            self.not_opened(failure.kind);
         }
         let has_shutdown = self.monitor.open().is_some_and(|open| open.has_shutdown);
         let why = match failure {
@@ -282,9 +291,19 @@ impl Client {
         let Some(stream) = self.monitor.stream() else { return };
         self.outputs.push_back(Output::CloseStream { stream });
         if why == StreamEnd::NoHead {
-            self.set_reachable(false);
+            self.not_opened(FailureKind::TimedOut);
         }
         self.lose(why);
+    }
+
+    /// A stream that was about to be opened was not. The master may have answered other requests meanwhile.
+    fn not_opened(&mut self, why: FailureKind) {
+        let Link::Opening { heard, .. } = self.monitor.link else { return };
+        if why == FailureKind::TooLong {
+            self.hear();
+        } else if heard == self.heard {
+            self.set_reachable(false);
+        }
     }
 
     fn lose(&mut self, why: StreamEnd) {
@@ -342,12 +361,27 @@ impl Client {
         }
     }
 
+    /// Two lists of this stream were there. If the second shows that instances have reported, and the stream has said nothing
+    /// at all since the first, then it has to say something soon: a report may be under way.
+    pub(super) fn check_silence(&mut self, have_reported: bool) {
+        let Some(open) = self.monitor.open() else { return };
+        let has_spoken = std::mem::take(&mut open.has_spoken);
+        if has_spoken || !have_reported || open.is_suspect {
+            return;
+        }
+        let (Some(wait), Some(longest)) = (self.config.first_event_timeout, self.config.idle_timeout) else {
+            return;
+        };
+        open.is_suspect = true;
+        self.arm(Timer::Idle, Some(wait.min(longest)));
+    }
+
     /// Nothing came for a long time. That is a loss only if an instance should have reported.
     pub(super) fn silence(&mut self) {
         let Link::Open(open) = &self.monitor.link else { return };
         let reports =
             |id: &InstanceId| self.fleet.get(id.as_str()).is_some_and(|member| reports(member.instance()));
-        if open.reporters.iter().any(reports) {
+        if open.is_suspect || open.reporters.iter().any(reports) {
             return self.give_up(StreamEnd::Silent);
         }
         self.arm(Timer::Idle, self.config.idle_timeout);

@@ -98,6 +98,13 @@ pub enum Event {
         /// How many were known otherwise.
         repaired: usize,
     },
+    /// There is no list: the view may be wrong, and the list is asked for again after this time.
+    ListFailed {
+        /// Why.
+        why: RequestError,
+        /// How long the client waits.
+        wait: Duration,
+    },
     /// There is no stream; the next attempt follows after a wait.
     Reconnecting {
         /// How long.
@@ -131,6 +138,11 @@ pub enum Event {
         info: Box<Info>,
         /// What can be computed from this and the one before.
         rates: InfoRates,
+    },
+    /// What the master answers about itself is of no use: see [`RequestError`]. It is asked again at the usual time.
+    InfoFailed {
+        /// Why.
+        why: RequestError,
     },
     /// The master was started again: its uptime has fallen.
     MasterRestarted,
@@ -177,7 +189,7 @@ pub enum StreamEnd {
     /// The master does not answer other requests either.
     #[error("the master does not answer")]
     Unreachable,
-    /// It fell silent although an instance runs that reports.
+    /// It fell silent although an instance runs that reports, or keeps back what the list shows.
     #[error("the stream has fallen silent")]
     Silent,
     /// The answer has this status.

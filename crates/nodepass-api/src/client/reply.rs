@@ -5,7 +5,6 @@ use crate::ApiKey;
 use crate::wire::{Info, Instance, TcpingResult, decode};
 use bytes::Bytes;
 use http::Response;
-use serde::de::DeserializeOwned;
 use std::fmt;
 
 /// The result of a call.
@@ -59,33 +58,39 @@ pub struct List {
 /// assert_eq!(result.error.as_deref(), Some("i/o timeout"));
 /// ```
 pub fn reply(call: &Call, response: &Response<Bytes>) -> Result<Reply, RequestError> {
+    reply_without(&[], call, response)
+}
+
+/// Reads an answer; errors do not repeat these secrets.
+pub(super) fn reply_without(
+    secrets: &[&str],
+    call: &Call,
+    response: &Response<Bytes>,
+) -> Result<Reply, RequestError> {
     if !response.status().is_success() {
-        return Err(RequestError::of(response));
+        return Err(RequestError::of(response, secrets));
     }
     let body = response.body();
+    let undecodable = |error| RequestError::undecodable(error, body, secrets);
     match call {
-        Call::List => Ok(Reply::List(List::of(read(body)?))),
+        Call::List => Ok(Reply::List(List::of(decode(body).map_err(undecodable)?))),
         Call::Create(_) | Call::Get(_) | Call::Patch(..) | Call::Put(..) => {
-            let instance: Box<Instance> = read(body)?;
+            let instance: Box<Instance> = decode(body).map_err(undecodable)?;
             Ok(Reply::Instance { ignored: Ignored::find(call, &instance, None, None), instance })
         }
         // Masters send nothing; what others may send matters only if it says no.
         Call::Delete(_) => match decode::<serde::de::IgnoredAny>(body) {
-            Err(error @ crate::wire::DecodeError::Failure) => Err(RequestError::undecodable(error, body)),
+            Err(error @ crate::wire::DecodeError::Failure) => Err(undecodable(error)),
             _ => Ok(Reply::Deleted),
         },
-        Call::Info | Call::SetMasterAlias(_) => Ok(Reply::Info(read(body)?)),
-        Call::Tcping(_) => Ok(Reply::Tcping(read(body)?)),
+        Call::Info | Call::SetMasterAlias(_) => Ok(Reply::Info(decode(body).map_err(undecodable)?)),
+        Call::Tcping(_) => Ok(Reply::Tcping(decode(body).map_err(undecodable)?)),
         Call::OpenApi | Call::Docs => Ok(Reply::Document(body.clone())),
         Call::RotateKey => {
-            let record: Instance = read(body)?;
+            let record: Instance = decode(body).map_err(undecodable)?;
             Ok(Reply::Key(ApiKey::new(record.url)))
         }
     }
-}
-
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, RequestError> {
-    decode(body).map_err(|error| RequestError::undecodable(error, body))
 }
 
 impl List {

@@ -20,10 +20,13 @@ pub struct Config {
     pub log_bytes: usize,
     /// The least time between two samples of rates.
     pub rate_interval: Duration,
+    /// How long the counters of a running instance must have stood still before its rates are said to be zero. It should be
+    /// more than two of the intervals in which processes report (§5.6).
+    pub rate_silence: Duration,
 }
 
 impl Default for Config {
-    /// 65 536 instances, 1 GiB, and for each 1 000 samples, 500 lines and 64 KiB; a sample a second.
+    /// 65 536 instances, 1 GiB, and for each 1 000 samples, 500 lines and 64 KiB; at most a sample a second, and zero after 12 s.
     fn default() -> Self {
         Self {
             max_instances: 65_536,
@@ -32,6 +35,7 @@ impl Default for Config {
             log_lines: 500,
             log_bytes: 64 << 10,
             rate_interval: Duration::from_secs(1),
+            rate_silence: Duration::from_secs(12),
         }
     }
 }

@@ -78,17 +78,25 @@ impl Member {
         Some(sid).filter(|sid| !sid.is_empty())
     }
 
-    /// Takes figures that have come in; returns rates if there is a new sample of them. `is_full` if the history must not
-    /// grow.
+    /// Takes figures that have come in, perhaps with a line of a log; returns rates if there is a new sample of them. `is_full`
+    /// if the history must not grow.
     pub(super) fn measure(
         &mut self,
         at: Moment,
+        is_log: bool,
         reset_holds: bool,
         config: &Config,
         is_full: bool,
     ) -> Option<Rates> {
         let is_running = self.instance.status == Status::Running;
-        let reading = Reading { is_running, reset_holds, now: at.now, interval: config.rate_interval };
+        let reading = Reading {
+            is_running,
+            reset_holds,
+            now: at.now,
+            is_log,
+            interval: config.rate_interval,
+            silence: config.rate_silence,
+        };
         let rates = self.meter.read(self.instance.traffic(), reading)?;
         let most = if is_full { self.history.len() } else { usize::MAX };
         self.rates = rates;

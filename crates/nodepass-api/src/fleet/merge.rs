@@ -97,7 +97,7 @@ impl Fleet {
             None if self.gone.told(&instance.id) > Some(ticket.input) => return false,
             _ => self.gone.forget(&instance.id),
         }
-        self.put(instance, ticket.input, at, changes);
+        self.put(instance, ticket.input, at, false, changes);
         true
     }
 

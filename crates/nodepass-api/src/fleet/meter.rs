@@ -20,8 +20,12 @@ pub(super) struct Reading {
     /// Whether a counter that was reset on a running instance stays so.
     pub(super) reset_holds: bool,
     pub(super) now: Instant,
+    /// Whether this comes with a line of a log. Such a frame repeats counters, and says nothing of when they were read.
+    pub(super) is_log: bool,
     /// The least time between samples.
     pub(super) interval: Duration,
+    /// How long counters that stand still may yet be those of a process that has not reported again.
+    pub(super) silence: Duration,
 }
 
 impl Meter {
@@ -35,11 +39,17 @@ impl Meter {
             self.since = reading.is_running.then_some(reading.now);
             return was_running.then(Rates::default);
         };
+        if reading.is_log {
+            return None;
+        }
+        let mut has_risen = false;
         for (counter, total) in self.counters.iter_mut().zip(totals) {
-            counter.read(total, reading.reset_holds);
+            has_risen |= counter.read(total, reading.reset_holds);
         }
         let elapsed = reading.now.saturating_duration_since(since);
-        if elapsed.is_zero() || elapsed < reading.interval {
+        // A process reports now and then. Between two reports other frames repeat what it said, and the time goes on.
+        let least = if has_risen { reading.interval } else { reading.interval.max(reading.silence) };
+        if elapsed.is_zero() || elapsed < least {
             return None;
         }
         self.since = Some(reading.now);
@@ -59,17 +69,20 @@ struct Counter {
 }
 
 impl Counter {
-    fn read(&mut self, total: u64, reset_holds: bool) {
+    /// Returns whether it has risen.
+    fn read(&mut self, total: u64, reset_holds: bool) -> bool {
+        let has_risen = total > self.seen;
         if total < self.seen {
             // A total other than 0 is one that is out of date, and the right one comes back. After a reset it only does on
             // masters whose reset does not hold.
             let returns = total > 0 || !reset_holds;
             self.before_fall =
                 returns.then(|| self.before_fall.map_or(self.seen, |before| before.max(self.seen)));
-        } else if total > self.seen {
+        } else if has_risen {
             let from = self.before_fall.take().filter(|&before| total >= before).unwrap_or(self.seen);
             self.gained = self.gained.saturating_add(total - from);
         }
         self.seen = total;
+        has_risen
     }
 }

@@ -43,8 +43,12 @@
 //!
 //! # Rates
 //!
-//! Rates are differences of the cumulative counters over time, at least [`Config::rate_interval`] apart. They are never
-//! negative. A counter that falls (a reset, an older total after a crash) starts anew, and a jump back to the total before
+//! Rates are differences of the cumulative counters over time, at least [`Config::rate_interval`] apart. Counters move only
+//! when a process reports, every five seconds or so, and what comes between repeats them. So a sample is the average from one
+//! movement to the next, frames of kind `log` make none, and counters that stand still make one of zero only when
+//! [`Config::rate_silence`] has passed, and another one each time that it has passed again.
+//!
+//! Rates are never negative. A counter that falls (a reset, an older total after a crash) starts anew, and a jump back to the total before
 //! the fall, as masters before 1.8.2 make after a reset, counts only for what is beyond that total. An instance that does not
 //! run has rates of zero: one sample says so. A sample after a gap is the average over the gap.
 //!

@@ -99,9 +99,10 @@ impl Fleet {
             _ if self.gone.has(&instance.id, self.stream) => return,
             _ => {}
         }
-        let line = event.logs.filter(|_| event.kind == EventKind::Log);
+        let is_log = event.kind == EventKind::Log;
+        let line = event.logs.filter(|_| is_log);
         let id = line.is_some().then(|| instance.id.clone());
-        self.put(instance, input, at, changes);
+        self.put(instance, input, at, is_log, changes);
         if let (Some(id), Some(line)) = (id, line) {
             self.log(&id, &line, &event.time, at, changes);
         }
@@ -213,8 +214,15 @@ impl Fleet {
         self.input
     }
 
-    /// Adds or replaces an instance, as `input` told.
-    pub(super) fn put(&mut self, instance: Instance, input: u64, at: Moment, changes: &mut VecDeque<Change>) {
+    /// Adds or replaces an instance, as `input` told, perhaps with a line of its log.
+    pub(super) fn put(
+        &mut self,
+        instance: Instance,
+        input: u64,
+        at: Moment,
+        is_log: bool,
+        changes: &mut VecDeque<Change>,
+    ) {
         if instance.id.is_key_record() {
             return self.put_key_record(instance, input, changes);
         }
@@ -235,7 +243,7 @@ impl Fleet {
         member.told = input;
         let alias = member.instance.alias().filter(|_| what.alias).map(Box::from);
         let samples = member.history.bytes();
-        let rates = member.measure(at, reset_holds, &self.config, bytes >= self.config.max_bytes);
+        let rates = member.measure(at, is_log, reset_holds, &self.config, bytes >= self.config.max_bytes);
         self.bytes += member.history.bytes() - samples;
         if what.alias {
             self.unindex(&before);
@@ -263,7 +271,7 @@ impl Fleet {
         member.told = input;
         member.listed = self.lists;
         // There are no rates yet: this is what the first are counted from.
-        member.measure(at, false, &self.config, true);
+        member.measure(at, false, false, &self.config, true);
         self.members.insert(id.clone(), Box::new(member));
         self.index(alias, &id);
         changes.push_back(Change::Added(id));

@@ -404,6 +404,7 @@ impl Master {
 
     pub(super) fn info(&self, figures: SystemFigures) -> Info {
         let SystemFigures { cpu, mem_total, mem_free, mem_used, swap_total, swap_free, .. } = figures;
+        let figure = |figure: u64| i64::try_from(figure).unwrap_or(i64::MAX);
         let config = &self.config;
         let has_meta = config.compat.has_meta();
         Info {
@@ -411,24 +412,24 @@ impl Master {
             arch: Some(config.arch.as_str().into()),
             cpu: Some(cpu),
             crt: Some(config.inherited.crt.as_str().into()),
-            diskr: Some(figures.diskr),
-            diskw: Some(figures.diskw),
+            diskr: Some(figure(figures.diskr)),
+            diskw: Some(figure(figures.diskw)),
             key: Some(config.inherited.key.as_str().into()),
             log: Some(config.inherited.log.as_str().into()),
-            mem_free: (!has_meta).then_some(mem_free),
-            mem_total: Some(mem_total),
-            mem_used: has_meta.then_some(mem_used),
+            mem_free: (!has_meta).then_some(figure(mem_free)),
+            mem_total: Some(figure(mem_total)),
+            mem_used: has_meta.then_some(figure(mem_used)),
             mid: has_meta.then(|| self.told_id.clone()),
             name: Some(config.name.as_str().into()),
-            netrx: Some(figures.netrx),
-            nettx: Some(figures.nettx),
+            netrx: Some(figure(figures.netrx)),
+            nettx: Some(figure(figures.nettx)),
             os: Some(config.os.as_str().into()),
-            swap_free: (!has_meta).then_some(swap_free),
-            swap_total: Some(swap_total),
-            swap_used: has_meta.then_some(swap_total.saturating_sub(swap_free)),
-            sysup: Some(figures.sysup),
+            swap_free: (!has_meta).then_some(figure(swap_free)),
+            swap_total: Some(figure(swap_total)),
+            swap_used: has_meta.then_some(figure(swap_total.saturating_sub(swap_free))),
+            sysup: Some(figure(figures.sysup)),
             tls: Some(config.inherited.tls.code().into()),
-            uptime: Some(self.uptime()),
+            uptime: Some(figure(self.uptime())),
             ver: Some(config.version.as_str().into()),
             ..Info::default()
         }

@@ -3,7 +3,8 @@
 use super::object::object;
 
 object! {
-    /// What `/info` says. Which members there are depends on the release (§3.2).
+    /// What `/info` says. Which members there are depends on the release (§3.2). A figure of 0 or -1 is one that the master
+    /// cannot get; none is ever beyond 2⁶³ bytes.
     #[derive(Debug)]
     pub struct Info {
         /// The master's own alias. Since 1.7.
@@ -15,43 +16,43 @@ object! {
         /// The path of the certificate, if one was given.
         optional "crt" crt: Box<str>,
         /// Bytes read from disks since the machine started, 0 if unknown. Since 1.6.
-        optional "diskr" diskr: u64,
+        optional "diskr" diskr: i64,
         /// Bytes written to disks since the machine started, 0 if unknown. Since 1.6.
-        optional "diskw" diskw: u64,
+        optional "diskw" diskw: i64,
         /// The path of the private key, if one was given.
         optional "key" key: Box<str>,
         /// The log level of the master's URL, empty if it has none.
         optional "log" log: Box<str>,
         /// Bytes of free memory; 1.6 only.
-        optional "mem_free" mem_free: u64,
+        optional "mem_free" mem_free: i64,
         /// Bytes of memory, 0 if unknown. Since 1.6.
-        optional "mem_total" mem_total: u64,
+        optional "mem_total" mem_total: i64,
         /// Bytes of memory in use. Since 1.7.
-        optional "mem_used" mem_used: u64,
+        optional "mem_used" mem_used: i64,
         /// The master's id, 16 hexadecimal digits; empty during its first run. Since 1.8.2.
         optional "mid" mid: Box<str>,
         /// The host of the master's URL, or its TLS server name; may be empty.
         optional "name" name: Box<str>,
         /// Bytes received since the machine started, without virtual interfaces, 0 if unknown. Since 1.6.
-        optional "netrx" netrx: u64,
+        optional "netrx" netrx: i64,
         /// Bytes sent since the machine started, without virtual interfaces, 0 if unknown. Since 1.6.
-        optional "nettx" nettx: u64,
+        optional "nettx" nettx: i64,
         /// The number of processors. Since 2.0.0-b3.
-        optional "noc" noc: u64,
+        optional "noc" noc: i64,
         /// The operating system, as in `linux`.
         optional "os" os: Box<str>,
         /// Bytes of free swap space; 1.6 only.
-        optional "swap_free" swap_free: u64,
+        optional "swap_free" swap_free: i64,
         /// Bytes of swap space, 0 if unknown. Since 1.6.
-        optional "swap_total" swap_total: u64,
+        optional "swap_total" swap_total: i64,
         /// Bytes of swap space in use. Since 1.7.
-        optional "swap_used" swap_used: u64,
+        optional "swap_used" swap_used: i64,
         /// Seconds since the machine started, 0 if unknown. Since 1.6.
-        optional "sysup" sysup: u64,
+        optional "sysup" sysup: i64,
         /// `0`, `1` or `2`: no TLS, a certificate of its own making, one from files.
         optional "tls" tls: Box<str>,
         /// Seconds since the master started.
-        optional "uptime" uptime: u64,
+        optional "uptime" uptime: i64,
         /// The release, as in `v1.6.0`.
         optional "ver" ver: Box<str>,
     }

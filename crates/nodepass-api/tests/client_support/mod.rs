@@ -215,6 +215,8 @@ pub(crate) fn event_line(event: &Event) -> String {
         Event::Found { base } => format!("found {base}"),
         Event::NotFound { why, .. } => format!("not found: {why}"),
         Event::Info { .. } => "info".to_owned(),
+        Event::ListFailed { why, wait } => format!("list failed, again in {wait:?}: {why}"),
+        Event::InfoFailed { why } => format!("info failed: {why}"),
         Event::Change(Change::Added(id)) => format!("added {id}"),
         Event::Change(Change::Removed(id)) => format!("removed {id}"),
         Event::Change(Change::Updated { id, .. }) => format!("updated {id}"),

@@ -230,6 +230,9 @@ pub struct WatchArguments {
     /// The least time between two samples of rates.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     pub rate_interval: Duration,
+    /// How long counters must stand still before rates are zero.
+    #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = duration)]
+    pub rate_silence: Duration,
     /// The longest frame of the stream, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     pub max_frame: usize,

@@ -47,6 +47,7 @@ pub fn watch(config: &mut Config, arguments: &WatchArguments) {
     config.info_interval = arguments.info_interval.0;
     config.max_frame = arguments.max_frame;
     config.fleet.rate_interval = arguments.rate_interval;
+    config.fleet.rate_silence = arguments.rate_silence;
     config.fleet.max_instances = arguments.max_instances;
     // Nobody looks back here.
     config.fleet.history_samples = 0;

@@ -33,25 +33,30 @@ impl Teller {
     /// Returns the news of the events that one input has led to.
     ///
     /// What the stream has told is told as it came; of the changes that go with it only those that it does not name itself
-    /// are: what the list has brought to light.
+    /// are: what the list has brought to light, and what a line of a log has come with, as that an instance has failed.
     pub fn tell(&self, client: &Client, events: Vec<Event>) -> Vec<News> {
         let mut news = Vec::with_capacity(events.len());
-        // The instance of the last event of the stream, until its change has come by.
-        let mut told: Option<InstanceId> = None;
+        // The last event of the stream, until its change has come by.
+        let mut told: Option<(EventKind, InstanceId)> = None;
         for event in events {
             match event {
                 Event::Told(event) => {
-                    told = event.instance.as_ref().map(|instance| instance.id.clone());
+                    let id = event.instance.as_ref().map(|instance| instance.id.clone());
+                    told = id.map(|id| (event.kind.clone(), id));
                     news.extend(self.told(&event));
                 }
                 Event::Change(change) => {
                     let (Change::Added(id) | Change::Updated { id, .. } | Change::Removed(id)) = &change
                     else {
-                        news.extend(self.change(client, change));
+                        news.extend(self.change(client, change, "list"));
                         continue;
                     };
-                    if told.take_if(|told| told == id).is_none() {
-                        news.extend(self.change(client, change));
+                    match told.take_if(|(_, told)| told == id) {
+                        None => news.extend(self.change(client, change, "list")),
+                        Some((EventKind::Log, _)) if is_beyond_log(&change) => {
+                            news.extend(self.change(client, change, "log"));
+                        }
+                        Some(_) => {}
                     }
                 }
                 Event::KeyRefused(problem) => {
@@ -93,19 +98,19 @@ impl Teller {
         Some(News::Event(name, members))
     }
 
-    fn change(&self, client: &Client, change: Change) -> Option<News> {
+    fn change(&self, client: &Client, change: Change, by: &str) -> Option<News> {
         let member = |id: &InstanceId| client.fleet().get(id.as_str());
         let instance = |name, id: &InstanceId| {
             let member = member(id).filter(|_| self.tells_instances)?;
             let mut members = self.members(member.instance());
-            members["by"] = "list".into();
+            members["by"] = by.into();
             Some(News::Event(name, members))
         };
         match change {
             Change::Added(id) => instance("create", &id),
             Change::Updated { id, .. } => instance("update", &id),
             Change::Removed(id) if self.tells_instances => {
-                Some(News::Event("delete", json!({"id": id.as_str(), "by": "list"})))
+                Some(News::Event("delete", json!({"id": id.as_str(), "by": by})))
             }
             Change::Rates { id, rates } if self.tells_instances => {
                 let mut members = json!({"id": id.as_str()});
@@ -135,6 +140,14 @@ impl Teller {
     }
 }
 
+/// Whether a change that comes with a line of a log is more than the figures that all frames carry.
+fn is_beyond_log(change: &Change) -> bool {
+    match change {
+        Change::Updated { what, .. } => what.status || what.url || what.alias || what.restart || what.meta,
+        _ => true,
+    }
+}
+
 fn plain(event: Event) -> Option<News> {
     let in_ms = |wait: std::time::Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let (name, members) = match event {
@@ -145,6 +158,9 @@ fn plain(event: Event) -> Option<News> {
         Event::Streaming => ("streaming", json!({})),
         Event::Synced { added, removed, repaired } => {
             ("synced", json!({"added": added, "removed": removed, "repaired": repaired}))
+        }
+        Event::ListFailed { why, wait } => {
+            ("list_failed", json!({"in_ms": in_ms(wait), "error": why.to_string()}))
         }
         Event::Reconnecting { wait, failures, why } => {
             ("reconnecting", json!({"in_ms": in_ms(wait), "failures": failures, "reason": why.to_string()}))
@@ -159,6 +175,7 @@ fn plain(event: Event) -> Option<News> {
         Event::Unreachable => ("unreachable", json!({"error": "nothing answers"})),
         Event::Reachable => ("reachable", json!({})),
         Event::Info { info, rates } => ("info", about(&info, rates)),
+        Event::InfoFailed { why } => ("info_failed", json!({"error": why.to_string()})),
         Event::MasterRestarted => ("master_restarted", json!({})),
         Event::VersionChanged { from, to } => ("version_changed", json!({"from": from, "to": to})),
         Event::Closed => ("ended", json!({})),
@@ -191,4 +208,87 @@ fn about(info: &Info, rates: InfoRates) -> Value {
 )]
 fn whole(rate: f64) -> Value {
     (rate.round() as u64).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nodepass_api::client::{Config, Layout, Output};
+    use std::time::Instant;
+
+    /// Returns the news of each of these frames, as a client with a stream has them.
+    fn news_of(frames: &[String]) -> Vec<Vec<News>> {
+        let now = Instant::now();
+        let mut config = Config::new("http://h:1".parse().unwrap(), ApiKey::new("k"));
+        config.layout = Some(Layout::Versioned);
+        config.tells_events = true;
+        let mut client = Client::new(config, now).unwrap();
+        let outputs = std::iter::from_fn(|| client.poll_output());
+        let stream = outputs.filter_map(|output| match output {
+            Output::OpenStream { stream, .. } => Some(stream),
+            _ => None,
+        });
+        let stream = stream.last().expect("it wants a stream");
+        client.handle_stream_opened(stream, &http::Response::new(()), now);
+        let teller = Teller { logs: Some(LogQuery::default()), tells_instances: true, is_full: false };
+        let mut take = |frame: &str| {
+            client.handle_stream_bytes(stream, frame.as_bytes(), now);
+            let outputs = std::iter::from_fn(|| client.poll_output());
+            let events = outputs.filter_map(|output| match output {
+                Output::Event(event) => Some(event),
+                _ => None,
+            });
+            let events = events.collect();
+            teller.tell(&client, events)
+        };
+        take("");
+        frames.iter().map(|frame| take(frame)).collect()
+    }
+
+    fn frame(kind: &str, status: &str, tcprx: u64, logs: &str) -> String {
+        let instance = format!(
+            r#"{{"id":"a1","type":"client","status":"{status}","url":"client://:1/t:2","tcprx":{tcprx},"tcptx":0,"udprx":0,"udptx":0}}"#
+        );
+        format!(
+            "event: instance\ndata: {{\"type\":\"{kind}\",\"time\":\"2026-11-21T10:17:18Z\",\"instance\":{instance},\"logs\":\"{logs}\"}}\n\n"
+        )
+    }
+
+    fn names(news: &[News]) -> Vec<(&'static str, Value)> {
+        let name = |news: &News| match news {
+            News::Event(name, members) => (*name, members["by"].clone()),
+            News::Log(..) => ("log", Value::Null),
+            News::KeyRefused(_) | News::KeyRotated(_) => ("key", Value::Null),
+        };
+        news.iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_list_that_fails_is_told_with_the_wait() {
+        let why = nodepass_api::client::RequestError::MethodNotAllowed;
+        let wait = std::time::Duration::from_secs(5);
+        let Some(News::Event("list_failed", members)) = plain(Event::ListFailed { why, wait }) else {
+            panic!("it is told")
+        };
+        let expected = json!({"in_ms": 5_000, "error": "the master's release does not know this call"});
+        assert_eq!(members, expected);
+    }
+
+    #[test]
+    fn what_only_a_line_of_a_log_tells_is_told() {
+        let news = news_of(&[
+            frame("initial", "running", 0, ""),
+            frame("log", "running", 5, "a line"),
+            frame("log", "error", 5, "Client error: x"),
+            frame("update", "running", 6, ""),
+        ]);
+        let expected = [
+            vec![("initial", Value::Null)],
+            vec![("log", Value::Null)],
+            vec![("update", json!("log")), ("rates", Value::Null), ("log", Value::Null)],
+            vec![("update", Value::Null)],
+        ];
+        let news: Vec<_> = news.iter().map(|news| names(news)).collect();
+        assert_eq!(news, expected);
+    }
 }
