@@ -9,20 +9,23 @@ mod teeth;
 
 pub use ithiltir::{ithiltir_dash, ithiltir_node, ithiltir_value, ithiltir_wire};
 pub use node_red::{nodered_client, nodered_runtime, nodered_topics, nodered_value, nodered_wire};
-pub use nodepass::{nodepass_client, nodepass_url};
+pub use nodepass::{nodepass_client, nodepass_master, nodepass_url, nodepass_value, nodepass_wire};
 pub use teeth::{teeth_agent, teeth_server, teeth_value, teeth_wire};
 
 /// What a target does with its input.
 pub type Body = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Body); 15] = [
+pub const TARGETS: [(&str, Body); 18] = [
     ("ithiltir_dash", ithiltir_dash),
     ("ithiltir_node", ithiltir_node),
     ("ithiltir_value", ithiltir_value),
     ("ithiltir_wire", ithiltir_wire),
     ("nodepass_client", nodepass_client),
+    ("nodepass_master", nodepass_master),
     ("nodepass_url", nodepass_url),
+    ("nodepass_value", nodepass_value),
+    ("nodepass_wire", nodepass_wire),
     ("nodered_client", nodered_client),
     ("nodered_runtime", nodered_runtime),
     ("nodered_topics", nodered_topics),

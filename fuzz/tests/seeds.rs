@@ -31,8 +31,23 @@ fn nodepass_client_takes_its_seeds() {
 }
 
 #[test]
+fn nodepass_master_takes_its_seeds() {
+    replay("nodepass_master");
+}
+
+#[test]
 fn nodepass_url_takes_its_seeds() {
     replay("nodepass_url");
+}
+
+#[test]
+fn nodepass_value_takes_its_seeds() {
+    replay("nodepass_value");
+}
+
+#[test]
+fn nodepass_wire_takes_its_seeds() {
+    replay("nodepass_wire");
 }
 
 #[test]

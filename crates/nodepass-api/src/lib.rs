@@ -4,11 +4,21 @@
 //! panel or any other program, lists, makes and controls instances and follows what becomes of them. No socket, clock,
 //! thread or source of randomness is in here: a driver carries requests and bytes, and time comes in as an argument.
 //!
-//! Section marks (§) refer to the protocol page in the repository's `docs`.
+//! ```text
+//!                handle_response, handle_stream_bytes            handle_request, handle_line
+//!  HTTP client ─────────────────────────────────────> client::Client   master::Master <───────── HTTP server, processes
+//!              <─────────────────────────────────────                                 ─────────>
+//!             poll_output: Request, OpenStream, Event         poll_output: Respond, PushBody, Start, Save
+//! ```
+//!
+//! Start with [`client::Client`] or [`master::Master`]; both have a running example, and the README runs one against the other.
+//! [`url`], [`wire`], [`stream`] and [`fleet`] are useful by themselves: instance URLs, the objects, an event stream's bytes
+//! to typed events, and a view of all instances with rates and logs. Section marks (§) refer to the protocol page in the
+//! repository's `docs`.
 //!
 //! # Features
 //!
-//! `client` and `master`, both on.
+//! `client` (with [`stream`] and [`fleet`]) and `master`, both on.
 #![cfg_attr(not(all(feature = "client", feature = "master")), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(feature = "client")]

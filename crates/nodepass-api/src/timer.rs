@@ -30,6 +30,7 @@ impl<T: Clone + Ord> Timers<T> {
     }
 
     /// Whether there is a deadline of this name.
+    #[cfg(feature = "master")]
     pub(crate) fn is_set(&self, timer: &T) -> bool {
         self.deadlines.contains_key(timer)
     }

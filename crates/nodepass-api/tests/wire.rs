@@ -1,6 +1,7 @@
 //! Recorded bodies: what they mean, and that nothing of them is lost.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+use nodepass_api::Release;
 use nodepass_api::wire::{
     self, CheckPoint, CreateInstance, DecodeError, ErrorBody, EventKind, Info, Instance, InstanceEvent,
     InstanceKind, PatchInstance, PutInstance, Status, TcpingResult, encode,
@@ -131,7 +132,9 @@ fn neither_keys_nor_urls_show() {
 
 #[test]
 fn bodies_are_read_as_leniently_as_masters_of_the_go_line_do() {
-    let url = |body: &str| CreateInstance::read(body.as_bytes()).map(|create| create.url.to_string()).ok();
+    let url = |body: &str| {
+        CreateInstance::read(body.as_bytes(), Release::V1_14_0).map(|create| create.url.to_string()).ok()
+    };
     assert_eq!(url(r#"{"URL":"a","url":"b","more":1} trailing"#).as_deref(), Some("b"));
     assert_eq!(url(r#"{"url":"a","Url":null}"#).as_deref(), Some("a"));
     for body in
@@ -141,16 +144,26 @@ fn bodies_are_read_as_leniently_as_masters_of_the_go_line_do() {
     }
     assert!(PutInstance::read(br#"{"url":"a"}"#).is_ok());
 
-    let patch =
-        PatchInstance::read(br#"{"ALIAS":"x","meta":{"Peer":{"SID":"s"},"tags":{"a":null}}}"#).unwrap();
+    let patch = PatchInstance::read(
+        br#"{"ALIAS":"x","meta":{"Peer":{"SID":"s"},"tags":{"a":null}}}"#,
+        Release::V1_14_0,
+    )
+    .unwrap();
     assert_eq!(patch.alias.as_deref(), Some("x"));
     let meta = patch.meta.unwrap();
     assert_eq!(meta.peer.unwrap().sid.as_deref(), Some("s"));
     assert_eq!(&*meta.tags.unwrap()["a"], "");
-    assert_eq!(PatchInstance::read(b"null"), Ok(PatchInstance::default()));
-    assert!(PatchInstance::read(br#"{"restart":"yes","alias":"x"}"#).is_err());
-    assert!(PatchInstance::read(br#"{"meta":{"tags":{"a":1}}}"#).is_err());
-    let replaced = CreateInstance::read(b"{\"url\":\"server://\xff\"}").unwrap();
+    assert_eq!(PatchInstance::read(b"null", Release::V1_14_0), Ok(PatchInstance::default()));
+    assert!(PatchInstance::read(br#"{"restart":"yes","alias":"x"}"#, Release::V1_14_0).is_err());
+    assert!(PatchInstance::read(br#"{"meta":{"tags":{"a":1}}}"#, Release::V1_14_0).is_err());
+    // What a release does not know cannot be wrong.
+    let old = Release::V1_6_0;
+    assert!(
+        CreateInstance::read(br#"{"url":"a","alias":7}"#, old).is_ok_and(|create| create.alias.is_none())
+    );
+    let patch = PatchInstance::read(br#"{"alias":"x","meta":[]}"#, old);
+    assert_eq!(patch.unwrap().alias.as_deref(), Some("x"));
+    let replaced = CreateInstance::read(b"{\"url\":\"server://\xff\"}", Release::V1_14_0).unwrap();
     assert_eq!(&*replaced.url, "server://\u{fffd}");
 }
 
@@ -161,4 +174,21 @@ fn a_number_that_does_not_fit_leaves_what_was() {
     assert_eq!((point.ping, point.mode, point.udptx), (None, Some(1), Some(4)));
     let twice = format!("CHECK_POINT|MODE=x CHECK_POINT|{}", &line["CHECK_POINT|".len()..]);
     assert_eq!(CheckPoint::find(&twice), Some(point));
+}
+
+#[test]
+fn of_a_member_that_is_given_twice_the_last_counts() {
+    let body = |members: &str| format!(r#"{{"x":1,{members},"action":"stop"}}"#);
+    for (members, alias, is_null) in [
+        (r#""alias":null,"alias":"x""#, Some("x"), false),
+        (r#""alias":"x","alias":null"#, None, true),
+        (r#""alias":null,"alias":null"#, None, true),
+        (r#""alias":"x","alias":"y""#, Some("y"), false),
+    ] {
+        let body = body(members);
+        let patch: PatchInstance = wire::decode(body.as_bytes()).unwrap();
+        assert_eq!((patch.alias.as_deref(), patch.extra.get("alias").is_some()), (alias, is_null), "{body}");
+        let written: Value = serde_json::from_slice(&encode(&patch)).unwrap();
+        assert_eq!(written, serde_json::from_str::<Value>(&body).unwrap());
+    }
 }

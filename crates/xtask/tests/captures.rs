@@ -8,6 +8,7 @@ fn folder(protocol: Protocol) -> PathBuf {
     let folder = match protocol {
         Protocol::Teeth => "crates/teeth-proto",
         Protocol::NodeRed => "crates/nodered-comms",
+        Protocol::Nodepass => "crates/nodepass-api",
         _ => "crates/ithiltir-proto",
     };
     root().join(folder).join("tests/captures")
@@ -18,7 +19,7 @@ fn files(protocol: Protocol, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl" || extension == "txt"))
         .filter(|path| wanted(&path.file_name().unwrap().to_string_lossy()))
         .collect();
     files.sort();
@@ -189,4 +190,18 @@ fn replayed(name: &str, recording: &str) -> Tally {
     let mut tally = Tally::default();
     run(Protocol::NodeRed, &changed, &mut tally).unwrap();
     tally
+}
+
+#[test]
+fn masters_of_nodepass_and_their_answers() {
+    let files = files(Protocol::Nodepass, |name| name == "http.jsonl");
+    assert_eq!(files.len(), 1);
+    check(Protocol::Nodepass, &files, 1500, &[]);
+}
+
+#[test]
+fn event_streams_of_nodepass() {
+    let files = files(Protocol::Nodepass, |name| name.starts_with("sse_"));
+    assert_eq!(files.len(), 12);
+    check(Protocol::Nodepass, &files, 530, &[]);
 }

@@ -1,14 +1,14 @@
 //! Drives a [`Dash`] over real HTTP: one task owns the machine, connections send it their requests.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ithiltir_proto::dash::{Dash, Event, ExchangeId, Output};
 use ithiltir_proto::wire::Timestamp;
-use program::sleep_until;
+use program::{body, sleep_until};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -95,7 +95,7 @@ async fn answer(
     requests: Inbox,
 ) -> Response<Bytes> {
     let (head, body) = request.into_parts();
-    let Ok(Some(body)) = tokio::time::timeout(READ_TIMEOUT, read(body, body_limit)).await else {
+    let Ok(Some(body)) = tokio::time::timeout(READ_TIMEOUT, body::read(body, body_limit)).await else {
         return closing(StatusCode::REQUEST_TIMEOUT);
     };
     let (answer, answered) = oneshot::channel();
@@ -104,20 +104,6 @@ async fn answer(
         return closing(StatusCode::SERVICE_UNAVAILABLE);
     }
     answered.await.unwrap_or_else(|_| closing(StatusCode::SERVICE_UNAVAILABLE))
-}
-
-/// Reads one byte more than the machine takes, so that it sees when there is too much.
-async fn read(mut body: Incoming, limit: usize) -> Option<Bytes> {
-    let most = limit.saturating_add(1);
-    let mut taken = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let data = frame.ok()?.into_data().unwrap_or_default();
-        taken.extend_from_slice(&data[..data.len().min(most - taken.len())]);
-        if taken.len() == most {
-            break;
-        }
-    }
-    Some(taken.freeze())
 }
 
 fn closing(status: StatusCode) -> Response<Bytes> {

@@ -1,6 +1,9 @@
 //! Drivers and parts of the programs for `nodepass-api`: transport and file system, no policy.
 
 pub mod address;
+pub mod client_driver;
+pub mod connector;
+pub mod ctl;
 pub mod dial;
 pub mod forward;
 pub mod master_driver;

@@ -3,9 +3,8 @@
 use crate::plan::plan;
 use crate::process::{self, Process};
 use crate::{address::Address, dial, state_file, system, tls};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -16,7 +15,7 @@ use nodepass_api::master::{
 };
 use nodepass_api::url::Rules;
 use nodepass_api::wire::InstanceKind;
-use program::sleep_until;
+use program::{body, sleep_until};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -277,6 +276,7 @@ fn figures(sample: system::Figures) -> SystemFigures {
         cpu: sample.cpu.into(),
         mem_total: sample.memory.total,
         mem_free: sample.memory.free,
+        mem_used: sample.memory.used,
         swap_total: sample.memory.swap_total,
         swap_free: sample.memory.swap_free,
         netrx: sample.network.received,
@@ -330,7 +330,7 @@ async fn answer(
     inputs: mpsc::UnboundedSender<Input>,
 ) -> Response<AnswerBody> {
     let (head, body) = request.into_parts();
-    let Ok(Some(body)) = tokio::time::timeout(READ_TIMEOUT, read(body, most)).await else {
+    let Ok(Some(body)) = tokio::time::timeout(READ_TIMEOUT, body::read(body, most)).await else {
         return closing(StatusCode::REQUEST_TIMEOUT);
     };
     let (answer, answered) = oneshot::channel();
@@ -342,20 +342,6 @@ async fn answer(
         Ok(Answer::Stream(head, body)) => head.map(|()| AnswerBody::Stream(body)),
         Err(_) => closing(StatusCode::SERVICE_UNAVAILABLE),
     }
-}
-
-/// Reads one byte more than the machine takes, so that it sees when there is too much.
-async fn read(mut body: Incoming, limit: usize) -> Option<Bytes> {
-    let most = limit.saturating_add(1);
-    let mut taken = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let data = frame.ok()?.into_data().unwrap_or_default();
-        taken.extend_from_slice(&data[..data.len().min(most - taken.len())]);
-        if taken.len() == most {
-            break;
-        }
-    }
-    Some(taken.freeze())
 }
 
 fn closing(status: StatusCode) -> Response<AnswerBody> {

@@ -10,7 +10,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use support::{LIMIT, exchange, within};
+use support::{LIMIT, exchange, pem, within};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -57,20 +57,6 @@ fn files(folder: &tempfile::TempDir) -> (PathBuf, PathBuf) {
     fs::write(&certificate, pem("CERTIFICATE", made.cert.der())).unwrap();
     fs::write(&key, pem("PRIVATE KEY", &made.signing_key.serialize_der())).unwrap();
     (certificate, key)
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    let mut text = format!("-----BEGIN {label}-----\n");
-    for line in base64(der).as_bytes().chunks(64) {
-        text.push_str(str::from_utf8(line).unwrap());
-        text.push('\n');
-    }
-    text + &format!("-----END {label}-----\n")
-}
-
-fn base64(bytes: &[u8]) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! What the example programs share: printing events, diagnostics, waiting, and ending in order.
 
+#[cfg(feature = "http")]
+pub mod body;
+
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};

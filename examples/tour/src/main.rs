@@ -3,6 +3,7 @@
 mod board;
 mod ithiltir;
 mod node_red;
+mod nodepass;
 mod teeth;
 
 use board::{Board, Look, Row};
@@ -33,6 +34,9 @@ struct Arguments {
 enum Protocol {
     /// Ithiltir node reports
     Ithiltir,
+    /// NodePass instances
+    #[value(name = "nodepass")]
+    NodePass,
     /// teeth-agent commands and tasks
     Teeth,
     /// Node-RED comms
@@ -56,6 +60,12 @@ async fn main() -> ExitCode {
             if wanted(Protocol::Ithiltir) {
                 let row = board.row("ithiltir", &ithiltir::STEPS, ithiltir::PROFILE);
                 run(&row, ithiltir::tour(&row)).await;
+            }
+        },
+        async {
+            if wanted(Protocol::NodePass) {
+                let row = board.row("nodepass", &nodepass::STEPS, nodepass::PROFILE);
+                run(&row, nodepass::tour(&row)).await;
             }
         },
         async {

@@ -223,15 +223,33 @@ impl Client {
         let new_key = record.and_then(|record| open.key_told(&event.kind, record));
         let is_record = record.is_some();
         open.has_shutdown |= event.kind == EventKind::Shutdown;
-        open.note_report(&event);
+        let reported = event.instance.as_ref().map(|instance| (event.kind.clone(), instance.id.clone()));
         if self.config.tells_events && !is_record {
             self.event(Event::Told(Box::new(event.clone())));
         }
         let at = self.moment();
         self.fleet.apply_event(event, at, &mut self.monitor.changes);
+        if let Some((kind, id)) = reported {
+            self.note_report(&kind, id);
+        }
         self.tell_changes();
         if let Some(key) = new_key.filter(|key| self.config.adopts_keys && *key != self.key) {
             self.adopt_key(key, KeySource::Stream);
+        }
+    }
+
+    /// Takes note of who reports over this stream. Only instances of the view count, which has a limit.
+    fn note_report(&mut self, kind: &EventKind, id: InstanceId) {
+        let reports = self.fleet.get(id.as_str()).is_some_and(|member| reports(member.instance()));
+        let Some(open) = self.monitor.open() else { return };
+        match kind {
+            EventKind::Update if reports => {
+                open.reporters.insert(id);
+            }
+            EventKind::Log => {}
+            _ => {
+                open.reporters.remove(&id);
+            }
         }
     }
 
@@ -352,21 +370,6 @@ impl Open {
         let told = record.api_key().filter(is_fit)?;
         let before = self.key.replace(told.clone())?;
         (*kind == EventKind::Update && before != told).then_some(told)
-    }
-
-    fn note_report(&mut self, event: &InstanceEvent) {
-        let Some(instance) = &event.instance else { return };
-        match event.kind {
-            EventKind::Update if reports(instance) => {
-                if !self.reporters.contains(&instance.id) {
-                    self.reporters.insert(instance.id.clone());
-                }
-            }
-            EventKind::Log => {}
-            _ => {
-                self.reporters.remove(&instance.id);
-            }
-        }
     }
 }
 

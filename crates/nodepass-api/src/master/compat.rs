@@ -22,8 +22,10 @@ use std::time::Duration;
 /// | a new key | ends event streams | leaves them open | ends event streams |
 /// | `logs` of an event | of log events | of log events | always |
 /// | after `shutdown` | nothing | events for 100 ms | nothing |
+/// | instances in error when the master starts | stay so | stay so | are stopped |
 ///
-/// A reset of counters holds at every level, and instances that are not started with the master are stopped then.
+/// A reset of counters holds at every level. What ran when the master was killed is stopped when it starts, unless its
+/// policy starts it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compat {

@@ -60,6 +60,9 @@ pub struct Config {
     pub dial_wait: Duration,
     /// The longest body of a request, in bytes. 1 MiB; a longer one is answered with 413.
     pub max_body: usize,
+    /// The longest alias of a level without a limit of its own, and the most bytes of all labels of an instance. 64 KiB; more is
+    /// answered with 413.
+    pub max_labels: usize,
     /// The longest instance URL, in bytes. 16 KiB; a longer one is none.
     pub max_url: usize,
     /// The longest line of a log, in bytes; a longer one is cut. 64 KiB.
@@ -146,6 +149,7 @@ impl Config {
             max_dials: 10,
             dial_wait: second,
             max_body: 1 << 20,
+            max_labels: 64 << 10,
             max_url: 16 << 10,
             max_line: 64 << 10,
             max_instances: 65_536,

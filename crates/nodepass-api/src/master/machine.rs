@@ -1,18 +1,19 @@
-//! The machine itself: its commands, inputs and timers. What becomes of a request is in `serve`.
+//! The machine itself: its commands, inputs and timers. What becomes of a request is in `serve`, of an instance in `lifecycle`, of
+//! an event in `events`, and how all of it ends in `closing`.
 
+use super::lifecycle::End;
 use super::process::{Process, Then};
 use super::record::{Record, empty_meta};
 use super::snapshot::{Stored, StoredPeer};
-use super::streams::{Frame, Room, Streams};
-use super::tcping::{Dial, Dials};
+use super::streams::Streams;
+use super::tcping::Dials;
 use super::{
     Compat, Config, ConfigError, DialId, Event, ExchangeId, Output, RunId, SaveFailed, SaveId, SaveTarget,
     Snapshot, StartFailed, SystemFigures, SystemId, answer,
 };
 use crate::ApiKey;
 use crate::timer::Timers;
-use crate::url::InstanceUrl;
-use crate::wire::{CheckPoint, EventKind, EventTime, Instance, InstanceId, InstanceKind, Status};
+use crate::wire::{CheckPoint, EventKind, EventTime, Instance, InstanceId, Status};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -87,21 +88,23 @@ pub struct Master {
     /// The master's id as `/info` has it: nothing during its first run.
     pub(super) told_id: Box<str>,
     pub(super) records: BTreeMap<InstanceId, Record>,
-    runs: BTreeMap<RunId, InstanceId>,
+    pub(super) runs: BTreeMap<RunId, InstanceId>,
     /// Instances that are started one after the other when the master starts.
-    to_start: VecDeque<InstanceId>,
+    pub(super) to_start: BTreeSet<InstanceId>,
     pub(super) streams: Streams,
     pub(super) dials: Dials,
     pub(super) systems: BTreeMap<SystemId, ExchangeId>,
-    /// Exchanges that are answered later.
-    pub(super) waiting: BTreeSet<ExchangeId>,
+    /// Exchanges that are answered later, and whether their clients still wait. One that does not takes its place until what
+    /// it has asked for is done.
+    pub(super) waiting: BTreeMap<ExchangeId, bool>,
     pub(super) timers: Timers<Timer>,
     pub(super) outputs: VecDeque<Output>,
-    life: Life,
-    saving: Option<SaveId>,
-    is_changed: bool,
+    pub(super) life: Life,
+    pub(super) saving: Option<SaveId>,
+    pub(super) backing_up: Option<SaveId>,
+    pub(super) is_changed: bool,
     pub(super) next_id: u64,
-    began: Instant,
+    pub(super) began: Instant,
     pub(super) now: Instant,
 }
 
@@ -118,7 +121,7 @@ pub enum State {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Life {
+pub(super) enum Life {
     Open,
     Closing { is_saved: bool },
     Closed,
@@ -140,15 +143,9 @@ pub(super) enum Timer {
     EndStreams,
     Save,
     Reload,
+    /// A save that was under way when the time for the end was over.
+    LastSave,
     Shutdown,
-}
-
-/// How a run came to its end.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    Clean,
-    Failed,
-    Stuck,
 }
 
 impl Master {
@@ -179,15 +176,16 @@ impl Master {
             key: key.clone(),
             records: BTreeMap::new(),
             runs: BTreeMap::new(),
-            to_start: VecDeque::new(),
+            to_start: BTreeSet::new(),
             streams: Streams::default(),
             dials: Dials::default(),
             systems: BTreeMap::new(),
-            waiting: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             timers: Timers::new(),
             outputs: VecDeque::new(),
             life: Life::Open,
             saving: None,
+            backing_up: None,
             is_changed: false,
             next_id: 1,
             began: now,
@@ -226,7 +224,8 @@ impl Master {
         } else {
             self.arm(Timer::EndStreams, window);
         }
-        for id in self.records.keys().cloned().collect::<Vec<_>>() {
+        let has_process = |(_, record): &(&InstanceId, &Record)| !matches!(record.process, Process::None);
+        for id in self.records.iter().filter(has_process).map(|(id, _)| id.clone()).collect::<Vec<_>>() {
             self.stop(&id, Then::Stay);
         }
         self.arm(Timer::Shutdown, self.config.shutdown_timeout);
@@ -236,7 +235,7 @@ impl Master {
     // Inputs
 
     /// Takes a request and names the exchange. Most are answered at once; what needs a dial, figures of the machine or the end
-    /// of a process later, each within its time. A closed or closing master answers 503.
+    /// of a process later, each within its time. A closing master answers 503, a closed one nothing.
     pub fn handle_request(&mut self, request: http::Request<Bytes>, now: Instant) -> ExchangeId {
         self.see(now);
         let id = ExchangeId(self.draw_id());
@@ -251,7 +250,12 @@ impl Master {
     /// The client of an exchange went away.
     pub fn handle_cancel(&mut self, id: ExchangeId, now: Instant) {
         self.see(now);
-        self.waiting.remove(&id);
+        if self.dials.give_up(id).is_some() {
+            self.timers.set(Timer::DialWait(id), None);
+            self.waiting.remove(&id);
+        } else if let Some(waits) = self.waiting.get_mut(&id) {
+            *waits = false;
+        }
         if self.streams.close(id) {
             self.event(Event::StreamEnded { stream: id });
         }
@@ -316,12 +320,16 @@ impl Master {
     /// A snapshot was saved, or was not.
     pub fn handle_saved(&mut self, id: SaveId, outcome: Result<(), SaveFailed>, now: Instant) {
         self.see(now);
-        let is_state = self.saving == Some(id);
+        let target = match Some(id) {
+            id if id == self.saving => SaveTarget::State,
+            id if id == self.backing_up => SaveTarget::Backup,
+            _ => return,
+        };
         if outcome.is_err() && self.life != Life::Closed {
-            let target = if is_state { SaveTarget::State } else { SaveTarget::Backup };
             self.event(Event::SaveFailed { target });
         }
-        if !is_state {
+        if target == SaveTarget::Backup {
+            self.backing_up = None;
             return;
         }
         self.saving = None;
@@ -428,203 +436,9 @@ impl Master {
         Snapshot::new(&self.key, master_id, alias, self.records.values().map(stored).collect())
     }
 
-    // Instances
-
-    fn restore(&mut self, stored: Stored) {
-        let mut instance = blank(self.config.compat);
-        let url = InstanceUrl::parse(&stored.url).ok();
-        instance.kind = url.as_ref().map_or(InstanceKind::Client, |url| url.role().into());
-        instance.config = url.and_then(|url| self.config_text(&url));
-        instance.id = stored.id.clone();
-        instance.url = stored.url;
-        instance.alias = Some(stored.alias);
-        instance.status = Status::Stopped;
-        instance.restart = Some(stored.restart);
-        instance.mode = Some(stored.mode);
-        if let Some(meta) = &mut instance.meta {
-            let StoredPeer { sid, kind, alias } = stored.peer;
-            let peer = crate::wire::Peer {
-                sid: Some(sid),
-                kind: Some(kind),
-                alias: Some(alias),
-                ..Default::default()
-            };
-            (meta.peer, meta.tags) = (Some(peer), Some(stored.tags));
-        }
-        let mut record = Record::new(instance);
-        record.set_traffic(stored.traffic);
-        self.records.insert(stored.id.clone(), record);
-        if stored.restart {
-            self.to_start.push_back(stored.id);
-        }
-    }
-
-    fn start_next(&mut self) {
-        while let Some(id) = self.to_start.pop_front() {
-            let is_idle = self.records.get(&id).is_some_and(|record| matches!(record.process, Process::None));
-            if is_idle {
-                self.start(&id);
-                self.arm(Timer::NextStart, self.config.start_spacing);
-                return;
-            }
-        }
-    }
-
-    pub(super) fn start(&mut self, id: &InstanceId) {
-        let run = RunId(self.draw_id());
-        let Some(record) = self.records.get_mut(id) else { return };
-        record.begin_run();
-        record.process = Process::Alive(run);
-        let (instance, kind, url) = (id.clone(), record.instance.kind.clone(), record.instance.url.clone());
-        self.runs.insert(run, id.clone());
-        self.outputs.push_back(Output::Start { run, instance, kind, url });
-    }
-
-    /// Stops the process if there is one, and does `then` when it has ended.
-    pub(super) fn stop(&mut self, id: &InstanceId, then: Then) {
-        let Some(record) = self.records.get_mut(id) else { return };
-        match &mut record.process {
-            Process::Alive(run) => {
-                let run = *run;
-                record.process = Process::Stopping { run, then, is_forced: false };
-                self.timers.set(Timer::Overdue(id.clone()), None);
-                self.outputs.push_back(Output::Stop { run, force: false });
-                self.arm(Timer::Stop(id.clone()), self.config.stop_timeout);
-            }
-            Process::Stopping { then: before, .. } => {
-                let earlier = std::mem::replace(before, Then::Stay);
-                *before = merged(earlier, then);
-            }
-            Process::None | Process::Pausing => {
-                record.process = Process::None;
-                self.timers.set(Timer::Pause(id.clone()), None);
-                let is_errored = !record.is(&Status::Stopped);
-                if is_errored {
-                    self.stopped(id);
-                }
-                self.follow(id, then, true);
-            }
-        }
-    }
-
-    fn stopped(&mut self, id: &InstanceId) {
-        if self.config.compat.has_meta()
-            && let Some(record) = self.records.get_mut(id)
-        {
-            record.clear_gauges();
-        }
-        self.set_status(id, Status::Stopped);
-        self.publish(EventKind::Update, id);
-        self.changed();
-    }
-
-    fn run_ended(&mut self, run: RunId, end: End) {
-        let Some(id) = self.runs.remove(&run) else { return };
-        let Some(record) = self.records.get_mut(&id) else { return };
-        self.timers.set(Timer::Stop(id.clone()), None);
-        self.timers.set(Timer::Overdue(id.clone()), None);
-        match std::mem::replace(&mut record.process, Process::None) {
-            Process::Stopping { then, .. } => {
-                self.stopped(&id);
-                self.follow(&id, then, false);
-            }
-            Process::Alive(_) | Process::None | Process::Pausing if end == End::Clean => {
-                self.stopped(&id);
-            }
-            Process::Alive(_) | Process::None | Process::Pausing => {
-                if self.config.compat.has_meta() {
-                    record.clear_gauges();
-                }
-                self.set_status(&id, Status::Error);
-                self.publish(EventKind::Update, &id);
-                self.changed();
-            }
-        }
-        self.proceed_closing();
-    }
-
-    /// Does what was to follow the end of a process.
-    fn follow(&mut self, id: &InstanceId, then: Then, was_idle: bool) {
-        if self.life != Life::Open {
-            let (Then::Replace(_, exchanges) | Then::Remove(exchanges)) = then else { return };
-            for exchange in exchanges {
-                self.respond_later(exchange, answer::refusal(answer::Refusal::TooMany));
-            }
-            return;
-        }
-        match then {
-            Then::Stay => {}
-            Then::Start if was_idle || self.config.restart_pause.is_zero() => self.start(id),
-            Then::Start => {
-                if let Some(record) = self.records.get_mut(id) {
-                    record.process = Process::Pausing;
-                }
-                self.arm(Timer::Pause(id.clone()), self.config.restart_pause);
-            }
-            Then::Replace(replacement, exchanges) => {
-                let Some(record) = self.records.get_mut(id) else { return };
-                let instance = &mut record.instance;
-                (instance.kind, instance.url, instance.config) =
-                    (replacement.kind, replacement.url, replacement.config);
-                let response = answer::json(StatusCode::OK, &*instance);
-                for exchange in exchanges {
-                    self.respond_later(exchange, response.clone());
-                }
-                self.changed();
-                self.start(id);
-            }
-            Then::Remove(exchanges) => {
-                for exchange in exchanges {
-                    self.respond_later(exchange, answer::handled(StatusCode::NO_CONTENT, Bytes::new()));
-                }
-                self.publish(EventKind::Delete, id);
-                self.records.remove(id);
-                self.event(Event::Deleted { instance: id.clone() });
-                self.changed();
-            }
-        }
-    }
-
-    fn report(&mut self, id: &InstanceId, point: &CheckPoint) {
-        let overdue = self.config.compat.overdue(self.config.report_interval);
-        let Some(record) = self.records.get_mut(id) else { return };
-        record.report(point);
-        if matches!(record.process, Process::Alive(_)) {
-            let recovers = record.is(&Status::Error) && self.config.compat != Compat::V1_6;
-            if recovers {
-                self.set_status(id, Status::Running);
-            }
-            let at = overdue.and_then(|overdue| self.now.checked_add(overdue));
-            self.timers.set(Timer::Overdue(id.clone()), at);
-        }
-        self.publish(EventKind::Update, id);
-    }
-
-    fn log(&mut self, id: &InstanceId, line: &str) {
-        let mut end = line.len().min(self.config.max_line);
-        while !line.is_char_boundary(end) {
-            end -= 1;
-        }
-        let line = &line[..end];
-        let says_error = line.contains("Server error:") || line.contains("Client error:");
-        let is_alive = matches!(self.records.get(id).map(|record| &record.process), Some(Process::Alive(_)));
-        if says_error && is_alive && self.config.compat.has_meta() {
-            self.set_status(id, Status::Error);
-        }
-        self.publish_frame(EventKind::Log, Some(id), line);
-    }
-
-    fn set_status(&mut self, id: &InstanceId, status: Status) {
-        let Some(record) = self.records.get_mut(id) else { return };
-        if !record.is(&status) {
-            record.instance.status = status.clone();
-            self.event(Event::StatusChanged { instance: id.clone(), status });
-        }
-    }
-
     // Timers
 
-    fn fire(&mut self, timer: Timer, at: Instant) {
+    pub(super) fn fire(&mut self, timer: Timer, at: Instant) {
         match timer {
             Timer::Dial(id) => self.dial_ended(id, Err("i/o timeout")),
             Timer::DialWait(exchange) => {
@@ -653,213 +467,9 @@ impl Master {
             Timer::EndStreams => self.end_streams(),
             Timer::Save => self.save(),
             Timer::Reload => self.reload(at),
+            Timer::LastSave => self.close(),
             Timer::Shutdown => self.close_late(),
         }
-    }
-
-    fn stop_takes_long(&mut self, id: &InstanceId) {
-        let Some(Process::Stopping { run, is_forced, .. }) =
-            self.records.get_mut(id).map(|record| &mut record.process)
-        else {
-            return;
-        };
-        let run = *run;
-        if std::mem::replace(is_forced, true) {
-            self.event(Event::ProcessStuck { instance: id.clone(), run });
-            self.run_ended(run, End::Stuck);
-        } else {
-            self.outputs.push_back(Output::Stop { run, force: true });
-            self.arm(Timer::Stop(id.clone()), self.config.stop_timeout);
-        }
-    }
-
-    fn reload(&mut self, at: Instant) {
-        let id = SaveId(self.draw_id());
-        let snapshot = self.snapshot().encode().into();
-        self.outputs.push_back(Output::Save { id, target: SaveTarget::Backup, snapshot });
-        if self.config.compat.has_meta() {
-            let is_errored = |(_, record): &(&InstanceId, &Record)| record.is(&Status::Error);
-            let errored: Vec<_> = self.records.iter().filter(is_errored).map(|(id, _)| id.clone()).collect();
-            for id in errored {
-                self.stop(&id, Then::Start);
-            }
-        }
-        // After a long sleep one backup is enough.
-        let next = at.checked_add(self.config.reload_interval).filter(|next| *next > self.now);
-        let next = next.or_else(|| self.now.checked_add(self.config.reload_interval));
-        self.timers.set(Timer::Reload, next);
-    }
-
-    // Saving and closing
-
-    /// The state has changed: it is saved after a moment.
-    pub(super) fn changed(&mut self) {
-        self.is_changed = true;
-        if self.saving.is_none() && self.life == Life::Open && !self.timers.is_set(&Timer::Save) {
-            self.arm(Timer::Save, self.config.save_delay);
-        }
-    }
-
-    fn save(&mut self) {
-        if self.saving.is_some() || !self.is_changed {
-            return;
-        }
-        self.is_changed = false;
-        let id = SaveId(self.draw_id());
-        self.saving = Some(id);
-        let snapshot = self.snapshot().encode().into();
-        self.outputs.push_back(Output::Save { id, target: SaveTarget::State, snapshot });
-    }
-
-    /// When no process lives any more, and the streams have ended, the state is saved for the last time.
-    fn proceed_closing(&mut self) {
-        let Life::Closing { is_saved: false } = self.life else { return };
-        let is_quiet = self.runs.is_empty() && self.streams.is_empty();
-        if is_quiet && self.saving.is_none() {
-            self.save_last();
-        }
-    }
-
-    fn save_last(&mut self) {
-        self.life = Life::Closing { is_saved: true };
-        self.timers.set(Timer::Save, None);
-        self.is_changed = true;
-        self.saving = None;
-        self.save();
-        self.arm(Timer::Shutdown, self.config.shutdown_timeout);
-    }
-
-    /// Time is up: what still lives is left behind, and the wait for a save ends.
-    fn close_late(&mut self) {
-        match self.life {
-            Life::Closing { is_saved: false } => {
-                self.end_streams();
-                if let Life::Closing { is_saved: false } = self.life {
-                    for run in std::mem::take(&mut self.runs).into_keys() {
-                        self.outputs.push_back(Output::Stop { run, force: true });
-                    }
-                    self.save_last();
-                }
-            }
-            Life::Closing { is_saved: true } => self.close(),
-            Life::Open | Life::Closed => {}
-        }
-    }
-
-    fn close(&mut self) {
-        for exchange in std::mem::take(&mut self.waiting) {
-            self.respond(exchange, answer::refusal(answer::Refusal::TooMany));
-        }
-        self.life = Life::Closed;
-        self.timers.clear();
-        self.event(Event::Closed);
-    }
-
-    // Streams
-
-    /// Tells streams that they end.
-    pub(super) fn announce_shutdown(&mut self) {
-        let frame = self.frame(EventKind::Shutdown, None, "");
-        for id in self.streams.ids() {
-            self.streams.force(id, &frame);
-            self.pump(id);
-        }
-    }
-
-    pub(super) fn end_streams(&mut self) {
-        self.timers.set(Timer::EndStreams, None);
-        for id in self.streams.ids() {
-            for chunk in self.streams.finish(id) {
-                self.outputs.push_back(Output::PushBody { id, chunk });
-            }
-            self.outputs.push_back(Output::CloseBody { id });
-            self.event(Event::StreamEnded { stream: id });
-        }
-        self.proceed_closing();
-    }
-
-    pub(super) fn publish(&mut self, kind: EventKind, id: &InstanceId) {
-        self.publish_frame(kind, Some(id), "");
-    }
-
-    pub(super) fn publish_frame(&mut self, kind: EventKind, id: Option<&InstanceId>, logs: &str) {
-        if self.streams.is_empty() {
-            return;
-        }
-        let frame = self.frame(kind.clone(), id, logs);
-        let room = Room { events: self.config.stream_queue, bytes: self.config.stream_bytes };
-        self.streams.publish(&frame, &kind, id, room);
-        for id in self.streams.ids() {
-            self.pump(id);
-        }
-    }
-
-    fn frame(&self, kind: EventKind, id: Option<&InstanceId>, logs: &str) -> Bytes {
-        let instance = id.and_then(|id| self.object(id.as_str()));
-        let has_logs = self.config.compat.has_meta() || kind == EventKind::Log;
-        let mut bytes = Vec::with_capacity(768);
-        Frame { kind, time: &self.time(), instance, logs: has_logs.then_some(logs) }.write(&mut bytes);
-        bytes.into()
-    }
-
-    /// Hands a reader what it can take.
-    pub(super) fn pump(&mut self, id: ExchangeId) {
-        let (key_record, records) = (&self.key_record, &self.records);
-        let (time, logs) = (self.time(), self.config.compat.has_meta().then_some(""));
-        let dump = |last: Option<&InstanceId>, bytes: &mut Vec<u8>| {
-            use std::ops::Bound::{Excluded, Unbounded};
-            let instance = match last {
-                None => key_record,
-                Some(last) if last.is_key_record() => &records.values().next()?.instance,
-                Some(last) => &records.range::<InstanceId, _>((Excluded(last), Unbounded)).next()?.1.instance,
-            };
-            Frame { kind: EventKind::Initial, time: &time, instance: Some(instance), logs }.write(bytes);
-            Some(instance.id.clone())
-        };
-        while let Some(chunk) = self.streams.next(id, dump) {
-            self.outputs.push_back(Output::PushBody { id, chunk });
-        }
-        if let Some(lost) = self.streams.take_lost(id) {
-            self.event(Event::EventsLost { stream: id, lost });
-            if self.config.announces_loss {
-                self.streams.force(id, &format!(": lost {lost}\n\n").into());
-                self.pump(id);
-            }
-        }
-    }
-
-    // Dials
-
-    pub(super) fn dial(&mut self, dial: Dial) {
-        if self.dials.has_room(self.config.max_dials) {
-            let (id, timeout) = (DialId(self.draw_id()), self.config.report_interval);
-            let target = dial.target.clone();
-            self.dials.begin(id, dial);
-            self.outputs.push_back(Output::Dial { id, target, timeout });
-            // The driver keeps the time; this is for one that does not.
-            self.arm(Timer::Dial(id), timeout.saturating_add(self.config.dial_wait));
-        } else {
-            self.arm(Timer::DialWait(dial.exchange), self.config.dial_wait);
-            self.dials.wait(dial);
-        }
-    }
-
-    fn dial_ended(&mut self, id: DialId, outcome: Result<Duration, &str>) {
-        self.timers.set(Timer::Dial(id), None);
-        let Some(dial) = self.dials.end(id) else { return };
-        self.answer_dial(dial, outcome);
-        while let Some(next) = self.dials.next() {
-            self.timers.set(Timer::DialWait(next.exchange), None);
-            if self.waiting.contains(&next.exchange) {
-                self.dial(next);
-                return;
-            }
-        }
-    }
-
-    fn answer_dial(&mut self, dial: Dial, outcome: Result<Duration, &str>) {
-        let exchange = dial.exchange;
-        self.respond_later(exchange, answer::json(StatusCode::OK, &dial.result(outcome)));
     }
 
     // Small things
@@ -880,7 +490,7 @@ impl Master {
         self.now.saturating_duration_since(self.began).as_secs()
     }
 
-    fn time(&self) -> EventTime {
+    pub(super) fn time(&self) -> EventTime {
         let since = self.now.saturating_duration_since(self.began).as_nanos();
         let since = i128::try_from(since).unwrap_or(i128::MAX);
         EventTime::from_unix_nanoseconds(self.config.unix_nanoseconds.saturating_add(since))
@@ -892,7 +502,7 @@ impl Master {
 
     /// Answers an exchange that was left waiting, unless its client has gone.
     pub(super) fn respond_later(&mut self, id: ExchangeId, response: Response<Bytes>) {
-        if self.waiting.remove(&id) {
+        if self.waiting.remove(&id) == Some(true) {
             self.respond(id, response);
         }
     }
@@ -910,36 +520,13 @@ impl Master {
         self.timers.set(timer, self.now.checked_add(wait));
     }
 
-    fn see(&mut self, now: Instant) {
+    pub(super) fn see(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }
 }
 
-/// What was asked for later counts, but a removal stays one, and whoever waits is answered.
-fn merged(earlier: Then, later: Then) -> Then {
-    match (earlier, later) {
-        (Then::Remove(mut exchanges), Then::Remove(more) | Then::Replace(_, more)) => {
-            exchanges.extend(more);
-            Then::Remove(exchanges)
-        }
-        (Then::Remove(exchanges), Then::Stay | Then::Start) => Then::Remove(exchanges),
-        (Then::Replace(_, mut exchanges), Then::Replace(replacement, more)) => {
-            exchanges.extend(more);
-            Then::Replace(replacement, exchanges)
-        }
-        (Then::Replace(_, mut exchanges), Then::Remove(more)) => {
-            exchanges.extend(more);
-            Then::Remove(exchanges)
-        }
-        (Then::Replace(replacement, exchanges), Then::Stay | Then::Start) => {
-            Then::Replace(replacement, exchanges)
-        }
-        (Then::Stay | Then::Start, later) => later,
-    }
-}
-
 /// An object with the members that a level has, all of them empty.
-fn blank(compat: Compat) -> Instance {
+pub(super) fn blank(compat: Compat) -> Instance {
     Instance {
         alias: Some(Box::default()),
         restart: Some(false),

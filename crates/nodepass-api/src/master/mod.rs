@@ -7,10 +7,13 @@
 //! Where the original's releases differ, [`Compat`] says whom to follow.
 
 mod answer;
+mod closing;
 mod compat;
 mod config;
 mod docs;
 mod entropy;
+mod events;
+mod lifecycle;
 mod machine;
 mod openapi;
 mod output;

@@ -7,9 +7,14 @@ const DOCUMENT: &str = include_str!("openapi.json");
 /// What 1.6 has otherwise, as a merge patch (RFC 7396).
 const DIFFERENCES_OF_1_6: &str = include_str!("openapi_1_6.json");
 
+/// What the document has otherwise than 1.6, likewise.
+const DIFFERENCES_OF_DOCUMENT: &str = include_str!("openapi_document.json");
+
 /// Whose objects a document describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Objects {
+    /// Those of 1.6, with the refusals of 1.14.
+    Document,
     /// Without `config`, `meta` and the master's alias; free memory.
     V1_6,
     /// With them; used memory.
@@ -18,12 +23,23 @@ pub(crate) enum Objects {
 
 /// Returns an OpenAPI 3.1.1 document of a master that is served below a base path, such as `/api/v1`.
 ///
-/// The same arguments give the same text.
-pub(crate) fn openapi(base: &str, objects: Objects) -> String {
+/// `refuses` is said of one that takes nothing without a word. The same arguments give the same text.
+pub(crate) fn openapi(base: &str, objects: Objects, refuses: bool) -> String {
     let mut document: Value = serde_json::from_str(DOCUMENT).expect("the document is JSON");
-    if objects == Objects::V1_6 {
-        let patch = serde_json::from_str(DIFFERENCES_OF_1_6).expect("the patch is JSON");
-        merge(&mut document, patch);
+    let patches: &[&str] = match objects {
+        Objects::Document => &[DIFFERENCES_OF_1_6, DIFFERENCES_OF_DOCUMENT],
+        Objects::V1_6 => &[DIFFERENCES_OF_1_6],
+        Objects::V1_14 => &[],
+    };
+    for patch in patches {
+        merge(&mut document, serde_json::from_str(patch).expect("the patch is JSON"));
+    }
+    if refuses {
+        let responses = &mut document["paths"]["/instances/{id}"]["patch"]["responses"];
+        responses["403"] = json!({ "$ref": "#/components/responses/KeyRecord" });
+        if responses["400"].is_null() {
+            responses["400"] = json!({ "$ref": "#/components/responses/BadInstance" });
+        }
     }
     document["servers"][0]["url"] = json!(base);
     format!("{document:#}\n")
@@ -53,7 +69,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const LEVELS: [Objects; 2] = [Objects::V1_6, Objects::V1_14];
+    const LEVELS: [Objects; 3] = [Objects::Document, Objects::V1_6, Objects::V1_14];
     const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
     #[test]
@@ -64,37 +80,49 @@ mod tests {
             assert_eq!(document["servers"], json!([{ "url": "/admin/v1", "description": "This master" }]));
             let scheme = &document["components"]["securitySchemes"]["ApiKeyAuth"];
             assert_eq!((&scheme["in"], &scheme["name"]), (&json!("header"), &json!("X-API-Key")));
-            assert_eq!(openapi("/admin/v1", objects), openapi("/admin/v1", objects));
+            assert_eq!(openapi("/admin/v1", objects, false), openapi("/admin/v1", objects, false));
         }
-        assert_ne!(openapi("/api/v1", Objects::V1_6), openapi("/api/v1", Objects::V1_14));
+        assert_ne!(openapi("/api/v1", Objects::V1_6, false), openapi("/api/v1", Objects::V1_14, false));
     }
 
     #[test]
     fn every_endpoint_has_its_methods_and_statuses() {
         let expected = [
             ("get /docs", "200"),
-            ("get /events", "200 401"),
-            ("get /info", "200 401"),
-            ("post /info", "200 400 401"),
+            ("get /events", "200 401 503"),
+            ("get /info", "200 401 503"),
+            ("post /info", "200 400 401 413 503"),
             ("get /instances", "200 401"),
-            ("post /instances", "201 400 401 409"),
-            ("delete /instances/{id}", "204 401 403 404"),
+            ("post /instances", "201 400 401 409 413 503"),
+            ("delete /instances/{id}", "204 401 403 404 503"),
             ("get /instances/{id}", "200 401 404"),
-            ("patch /instances/{id}", "200 400 401 404"),
-            ("put /instances/{id}", "200 400 401 403 404 409"),
+            ("patch /instances/{id}", "200 400 401 404 413"),
+            ("put /instances/{id}", "200 400 401 403 404 409 413 503"),
             ("get /openapi.json", "200"),
-            ("get /tcping", "200 400 401"),
+            ("get /tcping", "200 400 401 503"),
         ];
         let all = expected.map(|(name, statuses)| (name.to_owned(), statuses.to_owned()));
         assert_eq!(statuses(&document(Objects::V1_14)), all);
         let of_1_6: Vec<_> = (all.into_iter())
             .filter(|(name, _)| name != "post /info")
             .map(|(name, statuses)| match name.starts_with("patch") {
-                true => (name, "200 401 404".to_owned()),
+                true => (name, "200 401 404 413".to_owned()),
                 false => (name, statuses),
             })
             .collect();
         assert_eq!(statuses(&document(Objects::V1_6)), of_1_6);
+        let patch = |objects, refuses| {
+            let document = serde_json::from_str(&openapi("/api/v1", objects, refuses)).expect("it is JSON");
+            statuses(&document)
+                .into_iter()
+                .find(|(name, _)| name.starts_with("patch"))
+                .expect("it is there")
+                .1
+        };
+        assert_eq!(patch(Objects::Document, false), "200 400 401 404 413");
+        for objects in LEVELS {
+            assert_eq!(patch(objects, true), "200 400 401 403 404 413");
+        }
     }
 
     #[test]
@@ -192,7 +220,7 @@ mod tests {
     }
 
     fn document(objects: Objects) -> Value {
-        serde_json::from_str(&openapi("/admin/v1", objects)).unwrap()
+        serde_json::from_str(&openapi("/admin/v1", objects, false)).unwrap()
     }
 
     fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {

@@ -201,8 +201,10 @@ pub struct SystemFigures {
     pub cpu: i64,
     /// Bytes of memory.
     pub mem_total: u64,
-    /// Bytes of memory that is free.
+    /// Bytes of memory that nobody uses for anything: releases before 1.7 show it.
     pub mem_free: u64,
+    /// Bytes of memory that could not be had: later releases show it. What is cached is neither free nor used.
+    pub mem_used: u64,
     /// Bytes of swap space.
     pub swap_total: u64,
     /// Bytes of swap space that is free.
@@ -225,6 +227,7 @@ impl Default for SystemFigures {
             cpu: -1,
             mem_total: 0,
             mem_free: 0,
+            mem_used: 0,
             swap_total: 0,
             swap_free: 0,
             netrx: 0,

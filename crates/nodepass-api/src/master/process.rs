@@ -31,8 +31,12 @@ pub(super) enum Then {
     Start,
     /// Another URL; these wait for an answer.
     Replace(Box<Replacement>, Vec<ExchangeId>),
-    /// These wait for an answer.
-    Remove(Vec<ExchangeId>),
+    Remove {
+        /// These wait for an answer.
+        exchanges: Vec<ExchangeId>,
+        /// So do these, which wanted another URL for what is gone now.
+        in_vain: Vec<ExchangeId>,
+    },
 }
 
 /// What `PUT` brings.
@@ -40,4 +44,6 @@ pub(super) struct Replacement {
     pub(super) kind: crate::wire::InstanceKind,
     pub(super) url: Box<str>,
     pub(super) config: Option<Box<str>>,
+    /// Whether a process follows, unless somebody asks for a stop meanwhile.
+    pub(super) starts: bool,
 }

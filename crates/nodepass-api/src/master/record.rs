@@ -1,6 +1,6 @@
 //! An instance as its master keeps it: the object, its counters and its process. §7.1, §7.2.
 
-use super::process::Process;
+use super::process::{Process, Then};
 use crate::wire::{CheckPoint, Instance, Meta, Peer, Status, Tags, Traffic};
 
 pub(super) struct Record {
@@ -73,6 +73,14 @@ impl Record {
         let instance = &mut self.instance;
         for gauge in [&mut instance.ping, &mut instance.pool, &mut instance.tcps, &mut instance.udps] {
             *gauge = Some(0);
+        }
+    }
+
+    /// Returns the URL that it has, or that it will have when its process has stopped.
+    pub(super) fn next_url(&self) -> &str {
+        match &self.process {
+            Process::Stopping { then: Then::Replace(replacement, _), .. } => &replacement.url,
+            _ => &self.instance.url,
         }
     }
 

@@ -26,6 +26,7 @@ impl Route {
         if let Some(clean) = cleaned(path) {
             return Self::Redirect(clean);
         }
+        let path = percent_decoded(path, false);
         let Some(rest) = path.strip_prefix(&*config.prefix) else { return Self::Unknown };
         let versioned = rest.strip_prefix("/v1").filter(|rest| rest.starts_with('/'));
         match (versioned, config.paths) {
@@ -45,7 +46,7 @@ impl Route {
             "/openapi.json" => Self::OpenApi,
             "/docs" => Self::Docs,
             _ => match rest.strip_prefix("/instances/") {
-                Some(id) => Self::Instance(Some(InstanceId::new(&percent_decoded(id, false)))),
+                Some(id) => Self::Instance(Some(InstanceId::new(id))),
                 None => Self::Unknown,
             },
         }
@@ -67,9 +68,6 @@ fn cleaned(path: &str) -> Option<String> {
                 is_clean = false;
                 if segment == ".." {
                     kept.pop();
-                }
-                if is_last {
-                    kept.push("");
                 }
             }
             segment => kept.push(segment),
@@ -115,6 +113,7 @@ mod tests {
             assert_eq!(route(&format!("{base}/instances/a1/b")), id("a1/b"));
             assert_eq!(route(&format!("{base}/instances/%2A%2a******")), id("********"));
             assert_eq!(route(&format!("{base}/instances/%2e%2e")), id(".."));
+            assert_eq!(route(&format!("{base}/%69nfo")), Route::Info);
             assert_eq!(route(&format!("{base}/info/")), Route::Unknown);
         }
         for path in
@@ -133,6 +132,8 @@ mod tests {
         assert_eq!(clean("//api/v1//info"), "/api/v1/info");
         assert_eq!(clean("/api/./v1/x/../info"), "/api/v1/info");
         assert_eq!(clean("/../.."), "/");
+        assert_eq!(clean("/api/v1/info/."), "/api/v1/info");
+        assert_eq!(clean("/api/v1/info/x/.."), "/api/v1/info");
         assert_eq!(clean("/api/v1/instances//"), "/api/v1/instances/");
     }
 

@@ -23,31 +23,22 @@ type Answer = Result<Response<Bytes>, Refusal>;
 
 impl Master {
     pub(super) fn serve(&mut self, id: ExchangeId, request: &Request<Bytes>) {
+        if let Some(response) = self.judge(request) {
+            return self.respond(id, response);
+        }
         let route = Route::of(request.uri().path(), &self.config);
-        match &route {
-            Route::Unknown => return self.respond(id, answer::no_such_path()),
-            Route::Redirect(path) => {
-                let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-                return self.respond(id, answer::redirect(&(path.clone() + &query)));
-            }
-            _ => {}
-        }
-        if request.method() == Method::OPTIONS {
-            return self.respond(id, answer::handled(StatusCode::OK, Bytes::new()));
-        }
-        let is_public = matches!(route, Route::OpenApi | Route::Docs);
-        let refused = if is_public { None } else { self.unauthorized(request) };
-        if let Some(refused) = refused {
-            return self.respond(id, refusal(refused));
-        }
         if request.body().len() > self.config.max_body {
             return self.respond(id, refusal(Refusal::BodyTooLong));
         }
         let method = request.method();
         let outcome = match route {
             Route::OpenApi => {
-                let objects = if self.config.compat.has_meta() { Objects::V1_14 } else { Objects::V1_6 };
-                let text = openapi(&format!("{}/v1", self.config.prefix), objects);
+                let objects = match self.config.compat {
+                    Compat::Document => Objects::Document,
+                    Compat::V1_6 => Objects::V1_6,
+                    Compat::V1_14 => Objects::V1_14,
+                };
+                let text = openapi(&format!("{}/v1", self.config.prefix), objects, self.refuses());
                 Ok(Some(answer::typed("application/json", text.into())))
             }
             Route::Docs => Ok(Some(answer::typed("text/html", Bytes::from_static(DOCS_PAGE.as_bytes())))),
@@ -61,7 +52,8 @@ impl Master {
             }
             Route::Tcping if method == Method::GET => self.begin_dial(id, request).map(|()| None),
             Route::Events if method == Method::GET => self.open_stream(id).map(|()| None),
-            _ => Err(Refusal::Method),
+            Route::Unknown | Route::Redirect(_) => return self.respond(id, answer::no_such_path()),
+            Route::Instances | Route::Info | Route::Tcping | Route::Events => Err(Refusal::Method),
         };
         match outcome {
             Ok(Some(response)) => self.respond(id, response),
@@ -70,7 +62,28 @@ impl Master {
         }
     }
 
-    fn unauthorized(&self, request: &Request<Bytes>) -> Option<Refusal> {
+    /// Returns the answer that a request gets whatever its body is: an unknown path, `OPTIONS`, a wrong key. A driver that asks
+    /// need not read the body of a stranger; one that does not ask gets the same answer from
+    /// [`handle_request`](Self::handle_request).
+    #[must_use]
+    pub fn judge<T>(&self, request: &Request<T>) -> Option<Response<Bytes>> {
+        let route = Route::of(request.uri().path(), &self.config);
+        match &route {
+            Route::Unknown => return Some(answer::no_such_path()),
+            Route::Redirect(path) => {
+                let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+                return Some(answer::redirect(&(path.clone() + &query)));
+            }
+            _ if request.method() == Method::OPTIONS => {
+                return Some(answer::handled(StatusCode::OK, Bytes::new()));
+            }
+            Route::OpenApi | Route::Docs => return None,
+            _ => {}
+        }
+        self.unauthorized(request).map(refusal)
+    }
+
+    fn unauthorized<T>(&self, request: &Request<T>) -> Option<Refusal> {
         if self.key.is_empty() {
             return None;
         }
@@ -102,7 +115,7 @@ impl Master {
             (&Method::PUT, false) => self.put(exchange, id, request.body()).map(|()| None),
             (&Method::DELETE, false) => {
                 self.leave_waiting(exchange)?;
-                self.stop(id, Then::Remove(vec![exchange]));
+                self.stop(id, Then::Remove { exchanges: vec![exchange], in_vain: Vec::new() });
                 Ok(None)
             }
             _ => Err(Refusal::Method),
@@ -129,7 +142,8 @@ impl Master {
     }
 
     fn make(&mut self, body: &[u8]) -> Result<Instance, Refused> {
-        let CreateInstance { url, alias, .. } = CreateInstance::read(body).map_err(|_| Refusal::Body)?;
+        let CreateInstance { url, alias, .. } =
+            CreateInstance::read(body, self.config.release).map_err(|_| Refusal::Body)?;
         let url = self.read_url(&url)?;
         if self.records.len() >= self.config.max_instances {
             return Err(Refusal::TooMany.into());
@@ -141,6 +155,9 @@ impl Master {
             let alias = alias.filter(|_| takes_alias).unwrap_or_default();
             if self.refuses() && alias.len() > self.config.compat.longest_alias() {
                 return Err(Refused::AliasTooLong);
+            }
+            if alias.len() > self.config.max_labels {
+                return Err(Refusal::BodyTooLong.into());
             }
             instance.alias = Some(alias);
         }
@@ -158,11 +175,11 @@ impl Master {
         let PutInstance { url, .. } = PutInstance::read(body).map_err(|_| Refusal::Body)?;
         let url = self.read_url(&url)?;
         let (text, config) = self.stored(&url);
-        if self.object(id.as_str()).is_some_and(|object| object.url == text) {
+        if self.records.get(id).is_some_and(|record| *record.next_url() == *text) {
             return Err(Refusal::UrlConflict);
         }
         self.leave_waiting(exchange)?;
-        let replacement = Replacement { kind: url.role().into(), url: text, config };
+        let replacement = Replacement { kind: url.role().into(), url: text, config, starts: true };
         self.stop(id, Then::Replace(Box::new(replacement), vec![exchange]));
         Ok(())
     }
@@ -188,11 +205,16 @@ impl Master {
     }
 
     fn patch(&mut self, id: &InstanceId, body: &[u8]) -> Answer {
-        let patch = match PatchInstance::read(body) {
+        let patch = match PatchInstance::read(body, self.config.release) {
             Ok(patch) => patch,
             Err(_) if self.refuses() => return Err(Refusal::Body),
             Err(_) => PatchInstance::default(),
         };
+        let tags = patch.meta.iter().flat_map(|meta| meta.tags.iter().flatten());
+        let labels: usize = tags.map(|(name, value)| name.len() + value.len()).sum();
+        if labels.max(patch.alias.as_deref().map_or(0, str::len)) > self.config.max_labels {
+            return Err(Refusal::BodyTooLong);
+        }
         let action = match patch.action.as_deref() {
             None | Some("") => Ok(None),
             Some(word) => word.parse().map(Some).map_err(|_| word.to_owned()),
@@ -300,12 +322,18 @@ impl Master {
         let is_old = self.config.compat == Compat::V1_6;
         let (is_running, is_stopped) = (record.is(&Status::Running), record.is(&Status::Stopped));
         let is_alive = matches!(record.process, Process::Alive(_));
+        if action != Action::Reset {
+            // Whoever says what is to be does not want what was to be at the start of the master.
+            self.to_start.remove(id);
+        }
         match action {
             Action::Reset => {
                 record.reset();
                 self.publish(EventKind::Update, id);
                 self.changed();
             }
+            // The original takes it for running still, and does nothing.
+            Action::Start if matches!(record.process, Process::Stopping { .. }) => self.stop(id, Then::Start),
             // A second process beside one that lives, as the original's 1.6 starts it, would fight for its port.
             Action::Start if is_running || (is_stopped && is_alive) => {}
             Action::Start if is_stopped => match record.process {
@@ -324,7 +352,7 @@ impl Master {
     // The key record and the master itself
 
     fn patch_key_record(&mut self, body: &[u8]) -> Answer {
-        let patch = match PatchInstance::read(body) {
+        let patch = match PatchInstance::read(body, self.config.release) {
             Ok(patch) => patch,
             Err(_) if self.refuses() => return Err(Refusal::Body),
             Err(_) => PatchInstance::default(),
@@ -359,9 +387,10 @@ impl Master {
         if alias.len() > self.config.compat.longest_alias() {
             return Ok(Some(self.alias_too_long("Master")));
         }
+        self.begin_info(exchange)?;
         self.key_record.alias = Some(alias);
         self.changed();
-        self.begin_info(exchange).map(|()| None)
+        Ok(None)
     }
 
     fn begin_info(&mut self, exchange: ExchangeId) -> Result<(), Refusal> {
@@ -374,7 +403,7 @@ impl Master {
     }
 
     pub(super) fn info(&self, figures: SystemFigures) -> Info {
-        let SystemFigures { cpu, mem_total, mem_free, swap_total, swap_free, .. } = figures;
+        let SystemFigures { cpu, mem_total, mem_free, mem_used, swap_total, swap_free, .. } = figures;
         let config = &self.config;
         let has_meta = config.compat.has_meta();
         Info {
@@ -388,7 +417,7 @@ impl Master {
             log: Some(config.inherited.log.as_str().into()),
             mem_free: (!has_meta).then_some(mem_free),
             mem_total: Some(mem_total),
-            mem_used: has_meta.then_some(mem_total.saturating_sub(mem_free)),
+            mem_used: has_meta.then_some(mem_used),
             mid: has_meta.then(|| self.told_id.clone()),
             name: Some(config.name.as_str().into()),
             netrx: Some(figures.netrx),
@@ -431,7 +460,7 @@ impl Master {
         if self.waiting.len() >= self.config.max_waiting {
             return Err(Refusal::TooMany);
         }
-        self.waiting.insert(exchange);
+        self.waiting.insert(exchange, true);
         Ok(())
     }
 

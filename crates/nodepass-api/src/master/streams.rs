@@ -35,11 +35,12 @@ enum Dump {
     Done,
 }
 
-/// How much may wait for a reader.
+/// How much may wait for a reader, and whether it is told of what did not fit.
 #[derive(Clone, Copy)]
 pub(super) struct Room {
     pub(super) events: usize,
     pub(super) bytes: usize,
+    pub(super) announces_loss: bool,
 }
 
 /// An event as it goes over the wire. `logs` is left out where releases leave it out.
@@ -103,16 +104,18 @@ impl Streams {
     }
 
     /// Queues a frame for every stream that has room, and counts it as lost for the others. States that a dump will show anyway
-    /// are not wanted twice; that an instance is gone is: its reader may know it from elsewhere.
+    /// are not wanted twice; that an instance is gone is: its reader may know it from elsewhere. Returns the streams where a loss
+    /// has ended with this frame, and how many were lost.
     pub(super) fn publish(
         &mut self,
         frame: &Bytes,
         kind: &EventKind,
         instance: Option<&InstanceId>,
         room: Room,
-    ) {
+    ) -> Vec<(ExchangeId, u64)> {
         let is_state = !matches!(kind, EventKind::Log | EventKind::Delete);
-        for stream in self.open.values_mut() {
+        let mut told = Vec::new();
+        for (&id, stream) in &mut self.open {
             let ahead = instance.filter(|instance| stream.dump.is_to_show(instance));
             if ahead.is_some_and(|instance| is_state && !stream.spoken.contains(instance)) {
                 continue;
@@ -121,25 +124,27 @@ impl Streams {
                 stream.lost += 1;
                 continue;
             }
-            stream.queued_bytes += frame.len();
-            stream.queue.push_back(frame.clone());
+            told.extend(stream.end_loss(room.announces_loss).map(|lost| (id, lost)));
+            stream.push(frame.clone());
             if let Some(instance) = ahead.filter(|instance| !stream.spoken.contains(*instance)) {
                 stream.spoken.insert(instance.clone());
             }
         }
+        told
     }
 
-    /// Queues a frame whether there is room or not: the last one.
-    pub(super) fn force(&mut self, id: ExchangeId, frame: &Bytes) {
-        if let Some(stream) = self.open.get_mut(&id) {
-            stream.queue.push_back(frame.clone());
-        }
+    /// Queues a frame whether there is room or not: the last one. Returns how many before it were lost.
+    pub(super) fn force(&mut self, id: ExchangeId, frame: &Bytes, room: Room) -> Option<u64> {
+        let stream = self.open.get_mut(&id)?;
+        let lost = stream.end_loss(room.announces_loss);
+        stream.push(frame.clone());
+        lost
     }
 
-    /// Takes how many events were lost since this was last asked, once there is room again.
-    pub(super) fn take_lost(&mut self, id: ExchangeId) -> Option<u64> {
-        let stream = self.open.get_mut(&id).filter(|stream| stream.lost > 0 && stream.queue.is_empty())?;
-        Some(std::mem::take(&mut stream.lost))
+    /// Returns how many events were lost, once all before them are on their way.
+    pub(super) fn take_lost(&mut self, id: ExchangeId, room: Room) -> Option<u64> {
+        let stream = self.open.get_mut(&id).filter(|stream| stream.queue.is_empty())?;
+        stream.end_loss(room.announces_loss)
     }
 
     /// Returns the next piece for a reader that can take one. `dump` writes the instance that follows an id and returns its
@@ -156,7 +161,7 @@ impl Streams {
         }
         if piece.is_empty() {
             piece = stream.queue.pop_front()?;
-            stream.queued_bytes = stream.queued_bytes.saturating_sub(piece.len());
+            stream.queued_bytes -= piece.len();
         }
         stream.in_flight += 1;
         Some(piece)
@@ -174,6 +179,19 @@ impl Dump {
 }
 
 impl Stream {
+    fn push(&mut self, piece: Bytes) {
+        self.queued_bytes += piece.len();
+        self.queue.push_back(piece);
+    }
+
+    fn end_loss(&mut self, announces: bool) -> Option<u64> {
+        let lost = std::mem::take(&mut self.lost);
+        if lost > 0 && announces {
+            self.push(format!(": lost {lost}\n\n").into());
+        }
+        (lost > 0).then_some(lost)
+    }
+
     fn dump_piece(
         &mut self,
         dump: impl Fn(Option<&InstanceId>, &mut Vec<u8>) -> Option<InstanceId>,

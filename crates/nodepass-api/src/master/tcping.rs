@@ -1,7 +1,9 @@
 //! Dials: some at a time, others wait for their turn. §3.4.
 
-use super::{DialId, ExchangeId};
+use super::machine::{Master, Timer};
+use super::{DialId, ExchangeId, Output, answer};
 use crate::wire::TcpingResult;
+use http::StatusCode;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -55,5 +57,36 @@ impl Dial {
             error: outcome.err().map(Into::into),
             ..TcpingResult::default()
         }
+    }
+}
+
+impl Master {
+    pub(super) fn dial(&mut self, dial: Dial) {
+        if self.dials.has_room(self.config.max_dials) {
+            let (id, timeout) = (DialId(self.draw_id()), self.config.report_interval);
+            let target = dial.target.clone();
+            self.dials.begin(id, dial);
+            self.outputs.push_back(Output::Dial { id, target, timeout });
+            // The driver keeps the time; this is for one that does not.
+            self.arm(Timer::Dial(id), timeout.saturating_add(self.config.dial_wait));
+        } else {
+            self.arm(Timer::DialWait(dial.exchange), self.config.dial_wait);
+            self.dials.wait(dial);
+        }
+    }
+
+    pub(super) fn dial_ended(&mut self, id: DialId, outcome: Result<Duration, &str>) {
+        self.timers.set(Timer::Dial(id), None);
+        let Some(dial) = self.dials.end(id) else { return };
+        self.answer_dial(dial, outcome);
+        if let Some(next) = self.dials.next() {
+            self.timers.set(Timer::DialWait(next.exchange), None);
+            self.dial(next);
+        }
+    }
+
+    pub(super) fn answer_dial(&mut self, dial: Dial, outcome: Result<Duration, &str>) {
+        let exchange = dial.exchange;
+        self.respond_later(exchange, answer::json(StatusCode::OK, &dial.result(outcome)));
     }
 }

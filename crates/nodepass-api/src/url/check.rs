@@ -2,6 +2,7 @@
 
 use super::address::{Address, AddressError, Host, Port};
 use super::effective::items;
+use super::escape::masked;
 use super::parameter::Parameters;
 use super::text::Form;
 use super::value::{Balance, Block, LogLevel, RunMode, TlsMode, Transport, number, positive};
@@ -60,7 +61,7 @@ pub enum Problem {
     /// No version knows the parameter.
     #[error("{:?} is no parameter", Cut(name))]
     Unknown {
-        /// Its name.
+        /// Its name, `…` if there is an `@` in it.
         name: Box<str>,
     },
     /// Another version knows the parameter.
@@ -102,7 +103,7 @@ pub enum Problem {
     Invalid {
         /// Which.
         parameter: Parameter,
-        /// What is given.
+        /// What is given, `…` if there is an `@` in it.
         value: Box<str>,
         /// What would do.
         expected: &'static str,
@@ -210,7 +211,7 @@ fn parameters(url: &InstanceUrl, rules: Rules, problems: &mut Vec<Problem>) {
     for pair in url.parameters() {
         let (name, value) = (pair.name(), pair.value());
         let Some(parameter) = Parameter::from_name(&name) else {
-            problems.push(Problem::Unknown { name: name.into() });
+            problems.push(Problem::Unknown { name: masked(&name).into() });
             continue;
         };
         if !seen.insert(parameter) {
@@ -232,7 +233,7 @@ fn parameters(url: &InstanceUrl, rules: Rules, problems: &mut Vec<Problem>) {
             problems.push(Problem::WithoutFiles { parameter });
         } else if !is_valid(parameter, &value, rules) {
             let expected = expected(parameter, rules);
-            problems.push(Problem::Invalid { parameter, value: value.into(), expected });
+            problems.push(Problem::Invalid { parameter, value: masked(&value).into(), expected });
         }
     }
     if has_files && Parameter::Tls.is_used(rules, role) {

@@ -2,7 +2,7 @@
 
 use super::address::{Address, AddressError, Host, Port};
 use super::duration::{self, Shown};
-use super::escape::{decode_query_text, is_plain};
+use super::escape::{decode_query_text, is_plain, masked};
 use super::parameter::{Parameter, Parameters, Rules};
 use super::query::pairs;
 use super::value::{
@@ -15,8 +15,8 @@ use std::time::Duration;
 
 /// The values that a process uses. A parameter that its version or role does not look at is `None`.
 ///
-/// `Debug` shows neither the tunnel key nor unknown parameters.
-#[derive(Clone, Debug)]
+/// `Debug` shows neither the tunnel key nor addresses nor unknown parameters.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Effective<'a> {
     /// Whose rules these are.
@@ -99,8 +99,8 @@ pub enum Refused {
     },
 }
 
-/// The targets of an instance URL, in order.
-#[derive(Clone, Debug)]
+/// The targets of an instance URL, in order. `Debug` shows how many there are, `Display` what they are.
+#[derive(Clone)]
 pub struct Targets<'a> {
     text: Cow<'a, str>,
     are_several: bool,
@@ -239,6 +239,8 @@ impl<'a> Effective<'a> {
                 Dns::Cache(time) => Shown(*time).to_string().into(),
             }),
             Parameter::Sni => self.sni.as_deref().map(Cow::Borrowed),
+            Parameter::Crt => self.crt.as_deref().map(Cow::Borrowed),
+            Parameter::Key => self.key.as_deref().map(Cow::Borrowed),
             _ => kept(),
         }
     }
@@ -249,6 +251,26 @@ impl<'a> Effective<'a> {
             Parameter::Dial => self.dial == Some(Dial::Auto),
             _ => self.rules == Rules::Document && !super::check::is_valid(parameter, given, self.rules),
         }
+    }
+}
+
+impl fmt::Debug for Targets<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Targets({})", self.iter().count())
+    }
+}
+
+impl fmt::Debug for Effective<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Effective");
+        shown.field("rules", &self.rules).field("role", &self.role);
+        shown.field("has_tunnel", &self.tunnel.is_some()).field("targets", &self.targets);
+        for parameter in Parameter::ALL {
+            if let Some(text) = self.text(parameter) {
+                shown.field(parameter.name(), &masked(&text));
+            }
+        }
+        shown.finish_non_exhaustive()
     }
 }
 

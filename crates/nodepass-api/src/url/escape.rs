@@ -119,6 +119,11 @@ pub(super) fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte != b'%' && byte != b'+')
 }
 
+/// Returns a text for people: one with an `@` in it was perhaps meant to be a URL with a key.
+pub(super) fn masked(text: &str) -> &str {
+    if text.contains('@') { "…" } else { text }
+}
+
 fn to_text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

@@ -1,6 +1,7 @@
 //! An instance URL in words.
 
 use super::effective::items;
+use super::escape::masked;
 use super::value::{Balance, Block, Dial, Dns, LogLevel, RunMode, TlsMode, Transport};
 use super::{Address, Effective, InstanceUrl, Parameter, Role, Rules};
 use std::fmt;
@@ -11,7 +12,7 @@ use std::fmt;
 pub struct Line {
     /// The name of the part or of the parameter.
     pub name: Box<str>,
-    /// Its value as a process uses it; `…` in the place of a tunnel key.
+    /// Its value as a process uses it; `…` in the place of a tunnel key, and of what has an `@` in it.
     pub value: Box<str>,
     /// Where the value is from.
     pub origin: Origin,
@@ -75,7 +76,7 @@ pub(super) fn lines(url: &InstanceUrl, rules: Rules) -> Vec<Line> {
             Some(_) => format!("no parameter of {rules}"),
             None => "no parameter of any version".to_owned(),
         };
-        lines.push(Line::new(&name, value, Origin::Ignored, meaning));
+        lines.push(Line::new(masked(&name), masked(&value), Origin::Ignored, meaning));
     }
     lines
 }
@@ -104,6 +105,7 @@ fn addresses(url: &InstanceUrl, rules: Rules) -> Vec<Line> {
 
 fn address(name: &str, text: &str, role: Role) -> Line {
     match Address::parse(text) {
+        Ok(_) if text.contains('@') => Line::new(name, masked(text), Origin::Given, "an address with a zone"),
         Ok(address) if address.needs_resolver() => {
             Line::new(name, address, Origin::Given, "looked up when the process starts")
         }
@@ -128,9 +130,9 @@ fn line_of(parameter: Parameter, url: &InstanceUrl, values: &Effective<'_>) -> O
     let origin = match given {
         None => Origin::Default,
         Some(given) if is_understood(parameter, &given, values) => Origin::Given,
-        Some(given) => Origin::Replaced(given.into()),
+        Some(given) => Origin::Replaced(masked(&given).into()),
     };
-    Some(Line::new(parameter.name(), value, origin, meaning))
+    Some(Line::new(parameter.name(), masked(&value), origin, meaning))
 }
 
 /// Whether the value that was given is the one in use; words that mean nothing are kept by a process.

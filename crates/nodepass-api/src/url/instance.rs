@@ -45,7 +45,7 @@ pub enum ParseError {
     Scheme,
 }
 
-/// What is said of a text that is longer than any that can be taken. Its stored form, three times as long at worst, can.
+/// The longest text, in bytes. Places in it and in its stored form, which may be three times as long, fit into 32 bits.
 pub(super) const LIMIT: usize = 1 << 28;
 
 impl InstanceUrl {

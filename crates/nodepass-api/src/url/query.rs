@@ -1,6 +1,6 @@
 //! Pairs of the query. §6.2.
 
-use super::escape::{decode_query_text, is_well_formed};
+use super::escape::{decode_query_text, is_well_formed, masked};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -40,7 +40,7 @@ impl<'a> Pair<'a> {
 
 impl fmt::Debug for Pair<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pair({:?})", self.name())
+        write!(f, "Pair({:?})", masked(&self.name()))
     }
 }
 

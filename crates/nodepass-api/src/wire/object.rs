@@ -32,6 +32,10 @@ impl Extra {
         self.0.push((name.into(), value));
     }
 
+    pub(super) fn forget(&mut self, name: &str) {
+        self.0.retain(|(other, _)| **other != *name);
+    }
+
     pub(super) fn push_null(&mut self, name: &str) {
         self.push(name, RawValue::NULL.to_owned());
     }
@@ -125,6 +129,7 @@ macro_rules! object {
                                 name => extra.push(name, map.next_value()?),
                             }
                         }
+                        $($crate::wire::object::object!(@last $class extra, $name, $member);)*
                         Ok($object { $($member: $crate::wire::object::object!(@take $class $name, $member),)* extra })
                     }
                 }
@@ -164,6 +169,7 @@ macro_rules! object {
                         return None;
                     }
                 }
+                $($crate::wire::object::object!(@last $class extra, $name, $member);)*
                 Some($object { $($member: $crate::wire::object::object!(@given $class $member),)* extra })
             }
         }
@@ -182,6 +188,13 @@ macro_rules! object {
         }
     };
     (@null $class:ident $extra:ident, $name:literal, $value:ident) => {};
+    // Of a member that is given twice the last counts: a null before a value does not.
+    (@last optional $extra:ident, $name:literal, $value:ident) => {
+        if $value.is_some() {
+            $extra.forget($name);
+        }
+    };
+    (@last $class:ident $extra:ident, $name:literal, $value:ident) => {};
     (@take required $name:literal, $value:ident) => {
         $value.ok_or_else(|| serde::de::Error::missing_field($name))?
     };

@@ -2,6 +2,7 @@
 
 use super::object::{Name, object};
 use super::{Meta, Peer, Tags};
+use crate::{Capability, Release};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -105,14 +106,15 @@ impl fmt::Display for Action {
 
 impl CreateInstance {
     /// Reads a body as masters of the Go line do: names in any case, the last of several wins, `null` is absent, one member
-    /// of a wrong type spoils all, and what follows the first value is not looked at.
+    /// of a wrong type spoils all, and what follows the first value is not looked at. Members that the release does not know
+    /// mean nothing.
     ///
     /// # Errors
     /// [`BodyError`], also if there is no URL or an empty one.
-    pub fn read(body: &[u8]) -> Result<Self, BodyError> {
+    pub fn read(body: &[u8], release: Release) -> Result<Self, BodyError> {
         let members = Lenient::read(body)?;
         let url: Box<str> = members.take("url")?.unwrap_or_default();
-        let alias = members.take("alias")?;
+        let alias = if release.can(Capability::AliasOnCreate) { members.take("alias")? } else { None };
         if url.is_empty() {
             return Err(BodyError);
         }
@@ -155,9 +157,10 @@ impl PatchInstance {
     ///
     /// # Errors
     /// [`BodyError`]
-    pub fn read(body: &[u8]) -> Result<Self, BodyError> {
+    pub fn read(body: &[u8], release: Release) -> Result<Self, BodyError> {
         let members = Lenient::read(body)?;
-        let meta = match members.object("meta")? {
+        let meta = if release.can(Capability::Meta) { members.object("meta")? } else { None };
+        let meta = match meta {
             Some(meta) => Some(Meta {
                 peer: match meta.object("peer")? {
                     Some(peer) => Some(Peer {

@@ -1,6 +1,8 @@
 //! What the tests over loopback share.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod pair;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -72,4 +74,19 @@ pub fn closed() -> Closed {
 /// Returns an address where somebody could listen.
 pub async fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+/// Returns a PEM file.
+pub fn pem(label: &str, der: &[u8]) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for line in base64(der).as_bytes().chunks(64) {
+        text.push_str(str::from_utf8(line).unwrap());
+        text.push('\n');
+    }
+    text + &format!("-----END {label}-----\n")
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
 }

@@ -2,6 +2,7 @@
 
 use super::row::Row;
 use crate::Tally;
+use nodepass_api::Release;
 use nodepass_api::wire::{
     self, CreateInstance, ErrorBody, Info, Instance, MasterAlias, PatchInstance, PutInstance, TcpingResult,
     encode,
@@ -18,12 +19,14 @@ pub(super) fn check(key: &str, row: &Row, tally: &mut Tally) {
 /// A body is read as the master reads it; one that cannot be read was refused, or taken without a word.
 fn request(key: &str, row: &Row, tally: &mut Tally) {
     let Some(body) = row.request.as_deref() else { return };
+    let version = row.peer.split(' ').next_back().and_then(|version| version.parse().ok());
+    let release = version.unwrap_or(Release::V1_14_0);
     let is_instance = row.path.contains("/instances/");
     let read = match row.method.as_str() {
         "POST" if row.route() == "info" => written(MasterAlias::read(body.as_bytes())),
-        "POST" if row.route() == "instances" => written(CreateInstance::read(body.as_bytes())),
+        "POST" if row.route() == "instances" => written(CreateInstance::read(body.as_bytes(), release)),
         "PUT" if is_instance => written(PutInstance::read(body.as_bytes())),
-        "PATCH" if is_instance => written(PatchInstance::read(body.as_bytes())),
+        "PATCH" if is_instance => written(PatchInstance::read(body.as_bytes(), release)),
         _ => return tally.skip("no-body", "the route takes no body with this method"),
     };
     let is_silent = row.method == "PATCH";
