@@ -449,7 +449,7 @@ impl Run {
         assert_debug_hides(&self.client.0);
         assert!(!self.shown.contains(MARK), "rule: no secret shows");
         // The search for other forms takes long; one run in eight is enough for it.
-        if self.shown.len() % 8 == 0 {
+        if self.shown.len().is_multiple_of(8) {
             assert_no_secret(&self.shown, "what is shown");
         }
     }
