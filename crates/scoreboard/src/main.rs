@@ -3,6 +3,7 @@
 mod ithiltir;
 mod memory;
 mod node_red;
+mod nodepass;
 #[path = "../../ithiltir-proto/benches/plain/mod.rs"]
 mod plain;
 mod row;
@@ -28,6 +29,9 @@ struct Arguments {
 enum Protocol {
     /// Ithiltir node reports
     Ithiltir,
+    /// The NodePass API
+    #[value(name = "nodepass")]
+    NodePass,
     /// Node-RED comms
     NodeRed,
     /// The teeth-agent line protocol
@@ -41,9 +45,10 @@ fn main() {
     }
     let rows = match arguments.only {
         Some(Protocol::Ithiltir) => ithiltir::rows(),
+        Some(Protocol::NodePass) => nodepass::rows(),
         Some(Protocol::NodeRed) => node_red::rows(),
         Some(Protocol::Teeth) => teeth::rows(),
-        None => [ithiltir::rows(), node_red::rows(), teeth::rows()].concat(),
+        None => [ithiltir::rows(), nodepass::rows(), node_red::rows(), teeth::rows()].concat(),
     };
     if !arguments.json {
         println!("{}", Row::HEADING);

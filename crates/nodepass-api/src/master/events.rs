@@ -3,8 +3,9 @@
 use super::machine::{Master, Timer};
 use super::streams::{Frame, Room};
 use super::{Config, Event, ExchangeId, Output};
-use crate::wire::{EventKind, InstanceId};
+use crate::wire::{EventKind, EventTime, InstanceId};
 use bytes::Bytes;
+use std::cell::OnceCell;
 
 impl Master {
     /// Tells streams that they end.
@@ -58,7 +59,9 @@ impl Master {
     /// Hands a reader what it can take.
     pub(super) fn pump(&mut self, id: ExchangeId) {
         let (key_record, records) = (&self.key_record, &self.records);
-        let (time, logs) = (self.time(), self.config.compat.has_meta().then_some(""));
+        // Most readers have had their dump, and writing a time takes longer than all else here.
+        let (nanoseconds, time) = (self.unix_nanoseconds(), OnceCell::new());
+        let logs = self.config.compat.has_meta().then_some("");
         let dump = |last: Option<&InstanceId>, bytes: &mut Vec<u8>| {
             use std::ops::Bound::{Excluded, Unbounded};
             let instance = match last {
@@ -66,7 +69,8 @@ impl Master {
                 Some(last) if last.is_key_record() => &records.values().next()?.instance,
                 Some(last) => &records.range::<InstanceId, _>((Excluded(last), Unbounded)).next()?.1.instance,
             };
-            Frame { kind: EventKind::Initial, time: &time, instance: Some(instance), logs }.write(bytes);
+            let time = time.get_or_init(|| EventTime::from_unix_nanoseconds(nanoseconds));
+            Frame { kind: EventKind::Initial, time, instance: Some(instance), logs }.write(bytes);
             Some(instance.id.clone())
         };
         while let Some(chunk) = self.streams.next(id, dump) {

@@ -491,9 +491,13 @@ impl Master {
     }
 
     pub(super) fn time(&self) -> EventTime {
+        EventTime::from_unix_nanoseconds(self.unix_nanoseconds())
+    }
+
+    pub(super) fn unix_nanoseconds(&self) -> i128 {
         let since = self.now.saturating_duration_since(self.began).as_nanos();
         let since = i128::try_from(since).unwrap_or(i128::MAX);
-        EventTime::from_unix_nanoseconds(self.config.unix_nanoseconds.saturating_add(since))
+        self.config.unix_nanoseconds.saturating_add(since)
     }
 
     pub(super) fn respond(&mut self, id: ExchangeId, response: Response<Bytes>) {

@@ -128,10 +128,16 @@ fn split(text: &str) -> Result<(&str, &str), AddressError> {
     let colon = text.bytes().rposition(|byte| byte == b':').ok_or(AddressError::NoPort)?;
     let (before, port) = (&text[..colon], &text[colon + 1..]);
     let Some(bracketed) = text.strip_prefix('[') else {
-        return match before {
-            _ if before.bytes().any(|byte| byte == b':') => Err(AddressError::Colons),
-            _ if text.bytes().any(|byte| byte == b'[' || byte == b']') => Err(AddressError::Brackets),
-            _ => Ok((before, port)),
+        // A loop without a way out looks at many bytes at once.
+        let (has_colon, has_bracket) = before.bytes().fold((false, false), |(colon, bracket), byte| {
+            (colon | (byte == b':'), bracket | (byte == b'[') | (byte == b']'))
+        });
+        return match has_colon {
+            true => Err(AddressError::Colons),
+            false if has_bracket || port.bytes().any(|byte| byte == b'[' || byte == b']') => {
+                Err(AddressError::Brackets)
+            }
+            false => Ok((before, port)),
         };
     };
     let (host, after) = bracketed.split_once(']').ok_or(AddressError::Brackets)?;
@@ -144,6 +150,13 @@ fn split(text: &str) -> Result<(&str, &str), AddressError> {
 }
 
 fn parse_port(text: &str) -> Result<Port<'_>, AddressError> {
+    // Nearly all of them are this.
+    if let 1..=5 = text.len()
+        && text.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        let number = text.bytes().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
+        return u16::try_from(number).map(Port::Number).map_err(|_| AddressError::Port);
+    }
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
         let digits = digits.trim_start_matches('0');
