@@ -501,3 +501,60 @@ fn figures_without_end_stay_at_their_end() {
     fixture.reports("a", 11);
     fixture.reports("a", u64::MAX);
 }
+
+// What is asked for while another URL waits
+
+#[test]
+fn a_stop_that_is_asked_for_while_another_url_waits_holds() {
+    for compat in LEVELS {
+        let mut fixture = Fixture::new(compat);
+        fixture.running();
+        fixture.put("a", OTHER_URL);
+        assert_eq!(fixture.act("a", "stop"), ["200 a running"]);
+        assert_eq!(fixture.exited("a", true), ["a is stopped", "200 a stopped"], "nothing is started");
+        assert_eq!(&*fixture.object("a").url, OTHER_URL);
+
+        fixture.running();
+        fixture.put("b", OTHER_URL);
+        fixture.act("b", "stop");
+        fixture.act("b", "restart");
+        assert_eq!(fixture.exited("b", true), ["b is stopped", "200 b stopped", "start b"]);
+    }
+}
+
+#[test]
+fn the_url_that_waits_is_the_one_that_conflicts() {
+    for compat in LEVELS {
+        let mut fixture = Fixture::new(compat);
+        fixture.running();
+        let url = fixture.object("a").url.to_string();
+        assert_eq!(fixture.put("a", OTHER_URL), ["stop a"]);
+        assert_eq!(fixture.put("a", OTHER_URL), ["409 Instance URL conflict"]);
+        assert_eq!(fixture.put("a", &url), NOTHING, "back to what it was");
+        fixture.exited("a", true);
+        assert_eq!(*fixture.object("a").url, *url);
+    }
+}
+
+// What error means
+
+#[test]
+fn one_that_says_that_it_fails_stays_in_error_whatever_its_exit_says() {
+    let mut fixture = Fixture::new(Compat::V1_14);
+    fixture.running();
+    assert_eq!(fixture.says("a", "Client error: no address"), ["a is error"]);
+    assert_eq!(fixture.exited("a", true), NOTHING);
+    assert_eq!(fixture.status("a"), "error");
+}
+
+#[test]
+fn nothing_is_in_use_in_an_instance_in_error() {
+    for (compat, left) in [(Compat::V1_14, 0), (Compat::V1_6, 4)] {
+        let mut fixture = Fixture::new(compat);
+        fixture.running();
+        fixture.reports("a", 1);
+        assert_eq!(fixture.object("a").tcps, Some(4));
+        fixture.until(60_000);
+        assert_eq!((fixture.status("a"), fixture.object("a").tcps), ("error", Some(left)), "{compat:?}");
+    }
+}

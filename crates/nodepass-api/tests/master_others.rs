@@ -219,3 +219,40 @@ fn a_key_that_is_told_shows_in_no_debug_text() {
     let key: &ApiKey = fixture.master.0.key();
     assert!(!format!("{key:?} {:?}", fixture.master.0).contains(key.expose()));
 }
+
+#[test]
+fn labels_and_aliases_without_a_limit_of_their_own_have_one_together() {
+    for compat in LEVELS {
+        let mut settings = config(compat);
+        settings.max_labels = 300;
+        let mut fixture = Fixture::with(settings);
+        fixture.running();
+        let alias = "x".repeat(301);
+        let expected = ["413 Request body too large"];
+        assert_eq!(fixture.told("PATCH", "/instances/a", &format!(r#"{{"alias":"{alias}"}}"#)), expected);
+        if compat == Compat::V1_14 {
+            let tags: Vec<_> = (10..40).map(|at| format!(r#""tag-{at}":"value""#)).collect();
+            let body = format!(r#"{{"meta":{{"tags":{{{}}}}}}}"#, tags.join(","));
+            assert_eq!(fixture.told("PATCH", "/instances/a", &body), expected);
+        }
+    }
+}
+
+#[test]
+fn a_head_gives_the_answers_that_no_body_changes() {
+    let fixture = Fixture::new(Compat::V1_14);
+    let status = |method: &str, path: &str, has_key: bool| {
+        let mut request = http::Request::builder().method(method).uri(path);
+        if has_key {
+            request = request.header("x-api-key", fixture.key());
+        }
+        let head = request.body(()).unwrap();
+        fixture.master.0.judge(&head).map(|response| response.status().as_u16())
+    };
+    assert_eq!(status("POST", "/api/v1/instances", false), Some(401));
+    assert_eq!(status("POST", "/api/v1/nothing", false), Some(404));
+    assert_eq!(status("POST", "/api//v1/instances", false), Some(307));
+    assert_eq!(status("OPTIONS", "/api/v1/instances", false), Some(200));
+    assert_eq!(status("POST", "/api/v1/instances", true), None);
+    assert_eq!(status("GET", "/api/v1/docs", false), None);
+}

@@ -521,3 +521,20 @@ fn the_end_comes_once_and_last() {
     assert!(fixture.master.0.poll_timeout().is_none());
     assert!(!matches!(fixture.master.0.poll_output(), Some(Output::Event(_))));
 }
+
+#[test]
+fn a_save_under_way_at_the_end_is_waited_for_so_that_the_last_one_is_the_newest() {
+    let mut settings = config(Compat::V1_14);
+    settings.shutdown_timeout = std::time::Duration::from_secs(5);
+    settings.save_delay = std::time::Duration::from_millis(100);
+    let mut fixture = Fixture::with(settings);
+    fixture.running();
+    fixture.until(1_000);
+    assert_eq!(fixture.saves.len(), 1, "it is being written");
+    fixture.master.0.shutdown(fixture.now);
+    assert_eq!(fixture.drain(), ["stop a"]);
+    let late = fixture.until(7_000);
+    assert!(late.iter().any(|line| line.ends_with("kill a")) && fixture.saves.len() == 1, "{late:?}");
+    assert_eq!(fixture.saved(Ok(())), ["save State"]);
+    assert_eq!(fixture.saved(Ok(())), ["closed"]);
+}
