@@ -525,8 +525,8 @@ fn the_end_comes_once_and_last() {
 #[test]
 fn a_save_under_way_at_the_end_is_waited_for_so_that_the_last_one_is_the_newest() {
     let mut settings = config(Compat::V1_14);
-    settings.shutdown_timeout = std::time::Duration::from_secs(5);
-    settings.save_delay = std::time::Duration::from_millis(100);
+    settings.shutdown_timeout = Duration::from_secs(5);
+    settings.save_delay = Duration::from_millis(100);
     let mut fixture = Fixture::with(settings);
     fixture.running();
     fixture.until(1_000);
