@@ -1,0 +1,14 @@
+//! Core's private node routes, sans-IO.
+//!
+//! A **node agent** runs beside a proxy and reports to a control server, **Core**. Under way: values, messages with their checks,
+//! configuration and attribution are here; the state machines of both roles are not. Section marks (§) refer to the protocol
+//! page in the repository's `docs`.
+
+mod secret;
+
+pub use secret::Secret;
+pub use web_time::Instant;
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;
