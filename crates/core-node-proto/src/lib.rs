@@ -4,6 +4,11 @@
 //! configuration and attribution are here; the state machines of both roles are not. Section marks (§) refer to the protocol
 //! page in the repository's `docs`.
 
+#[rustfmt::skip]
+#[expect(clippy::exhaustive_structs, reason = "message types are written as struct literals")]
+#[path = "generated/nodeservice.rs"]
+mod generated;
+pub mod pb;
 mod secret;
 
 pub use secret::Secret;

@@ -1,0 +1,89 @@
+//! The messages of the gRPC service as `prost` types, made from `proto/node-service.proto`. Protocol facts §5.
+//!
+//! | message | role |
+//! | --- | --- |
+//! | [`HeartbeatRequest`], [`HeartbeatResponse`] | the node is alive; Core says whether to fetch the configuration |
+//! | [`ReportUsageRequest`] of [`UsageEntry`], [`ReportUsageResponse`] | traffic of users, as increments |
+//! | [`ReportOutboundUsageRequest`] of [`OutboundUsageItem`], [`ReportOutboundUsageResponse`] | traffic of outbounds, as increments |
+//! | [`GetLatestConfigRequest`], [`GetLatestConfigResponse`] | the whole configuration, its structured parts as JSON text |
+//! | [`ConfirmConfigAppliedRequest`], [`ConfirmConfigAppliedResponse`] | a revision is in use |
+//! | [`ReportNodeStatsRequest`] with [`SystemStats`] and [`XrayStats`], [`ReportNodeStatsResponse`] | state of the machine and its proxies |
+//! | [`ReportOnlineUsersRequest`] of [`OnlineUser`] with [`OnlineIp`], [`ReportOnlineUsersResponse`] | who is connected, from where |
+//!
+//! The service's original schema is not public. **Known** are the names of service, methods and fields, which fields may be
+//! missing, and that the `…_json` parts are text. **Assumed** are every field number and the types of numbers and
+//! instants; `lastSeen` of [`OnlineIp`] is the least certain. If the real schema differs, a wrong number makes a value
+//! look missing, and a wrong type fails the call (§15.1).
+//!
+//! Decoding refuses a known field of another wire type, a truncated message and text that is not UTF-8; it skips unknown
+//! fields, and of a scalar that comes twice the last one counts (§5.10, §5.11). An integer too large for its 32-bit field
+//! loses its upper bits (§5.12), so values are checked afterwards. Encoding leaves out a scalar that is zero or empty
+//! unless the field is an `Option`; a Core that needs such zeros (§5.9) does not get them from these types.
+//!
+//! `Debug` of the requests and of the configuration shows ids and sizes; keys and JSON texts stay hidden.
+
+pub use crate::generated::*;
+
+use std::fmt;
+
+impl fmt::Debug for HeartbeatRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeartbeatRequest")
+            .field("revision", &self.revision)
+            .field("ip", &self.ip)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ReportUsageRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReportUsageRequest").field("entries", &self.entries.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ReportOutboundUsageRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReportOutboundUsageRequest").field("items", &self.items.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for GetLatestConfigRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GetLatestConfigRequest").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for GetLatestConfigResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GetLatestConfigResponse")
+            .field("revision", &self.revision)
+            .field("client_map_json", &self.client_map_json.len())
+            .field("mtproto_client_map_json", &self.mtproto_client_map_json.len())
+            .field("services_json", &self.services_json.len())
+            .finish()
+    }
+}
+
+impl fmt::Debug for ConfirmConfigAppliedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfirmConfigAppliedRequest")
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ReportNodeStatsRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReportNodeStatsRequest")
+            .field("system", &self.system)
+            .field("xray", &self.xray)
+            .field("mtproto_json", &self.mtproto_json.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ReportOnlineUsersRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReportOnlineUsersRequest").field("users", &self.users.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,43 @@
+//! The checked-in code is what the `.proto` file says. `BLESS=1 cargo test -p core-node-proto --test generated` renews it.
+
+use prost_build::Module;
+use std::path::Path;
+use std::{env, fs};
+
+const PACKAGE: &str = "nodeservice";
+
+/// Messages with keys, or with JSON that may hold some: their `Debug` is written by hand.
+const WITHOUT_DEBUG: [&str; 8] = [
+    ".nodeservice.HeartbeatRequest",
+    ".nodeservice.ReportUsageRequest",
+    ".nodeservice.ReportOutboundUsageRequest",
+    ".nodeservice.GetLatestConfigRequest",
+    ".nodeservice.GetLatestConfigResponse",
+    ".nodeservice.ConfirmConfigAppliedRequest",
+    ".nodeservice.ReportNodeStatsRequest",
+    ".nodeservice.ReportOnlineUsersRequest",
+];
+
+#[test]
+fn the_checked_in_code_is_what_the_schema_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let kept = root.join("src/generated/nodeservice.rs");
+    let fresh = generate(&root.join("../../proto"));
+    if env::var_os("BLESS").is_some() {
+        fs::write(&kept, &fresh).unwrap();
+    }
+    let found = fs::read_to_string(&kept).unwrap_or_default().replace("\r\n", "\n");
+    assert!(found == fresh, "{} is stale; renew it with BLESS=1", kept.display());
+}
+
+fn generate(folder: &Path) -> String {
+    let descriptors = protox::compile(["node-service.proto"], [folder]).expect("the schema compiles");
+    let module = Module::from_protobuf_package_name(PACKAGE);
+    let requests = descriptors.file.into_iter().map(|file| (module.clone(), file)).collect();
+    let mut files = prost_build::Config::new()
+        .btree_map(["."])
+        .skip_debug(WITHOUT_DEBUG)
+        .generate(requests)
+        .expect("the schema has Rust code");
+    files.remove(&module).expect("the package has messages")
+}
