@@ -8,9 +8,11 @@
 #[expect(clippy::exhaustive_structs, reason = "message types are written as struct literals")]
 #[path = "generated/nodeservice.rs"]
 mod generated;
+pub mod method;
 pub mod pb;
 mod secret;
 
+pub use method::Method;
 pub use secret::Secret;
 pub use web_time::Instant;
 
