@@ -4,6 +4,7 @@
 //! configuration and attribution are here; the state machines of both roles are not. Section marks (§) refer to the protocol
 //! page in the repository's `docs`.
 
+pub mod endpoint;
 #[rustfmt::skip]
 #[expect(clippy::exhaustive_structs, reason = "message types are written as struct literals")]
 #[path = "generated/nodeservice.rs"]
@@ -12,6 +13,7 @@ pub mod method;
 pub mod pb;
 mod secret;
 
+pub use endpoint::GrpcTarget;
 pub use method::Method;
 pub use secret::Secret;
 pub use web_time::Instant;
