@@ -939,3 +939,32 @@ impl View {
         assert_eq!(ids, self.fleet.iter().map(|member| member.id().clone()).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn lines_and_samples_keep_within_the_bytes_of_all() {
+    let start = testkit::epoch();
+    for max_bytes in (900..4_000).step_by(37) {
+        let mut config = Config::default();
+        config.max_bytes = max_bytes;
+        let mut fleet = Fleet::new(config);
+        let mut changes = VecDeque::new();
+        for second in 0..60 {
+            let at = Moment { now: start + Duration::from_secs(second), unix_milliseconds: 0 };
+            let instance = Instance {
+                id: "a1b2c3d4".into(),
+                status: Status::Running,
+                tcprx: second * 1_000,
+                ..Instance::default()
+            };
+            let kind = if second % 2 == 0 { EventKind::Update } else { EventKind::Log };
+            let event = InstanceEvent {
+                kind,
+                instance: Some(instance),
+                logs: Some("x".repeat(second as usize * 7).into()),
+                ..InstanceEvent::default()
+            };
+            fleet.apply_event(event, at, &mut changes);
+            assert!(fleet.bytes() <= max_bytes, "{} of {max_bytes}", fleet.bytes());
+        }
+    }
+}

@@ -92,6 +92,11 @@ impl History {
         }
     }
 
+    /// Returns how many samples there may be if it may grow by so many bytes.
+    pub(super) fn most(&self, room: usize) -> usize {
+        self.0.len() + room / size_of::<Sample>()
+    }
+
     /// Puts samples that are older than all of these before them.
     pub(super) fn import(&mut self, older: &Self, limit: usize) {
         let first = self.0.front().map_or(i64::MAX, |sample| sample.unix_milliseconds);

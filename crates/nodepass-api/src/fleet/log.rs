@@ -103,7 +103,10 @@ impl LogRing {
     pub(super) fn push(&mut self, entry: LogEntry, limit: Limit) {
         self.text_bytes += entry.text_bytes();
         self.entries.push_back(entry);
-        while self.entries.len() > limit.lines || self.text_bytes > limit.text_bytes {
+        let is_over = |log: &Self| {
+            log.entries.len() > limit.lines || log.text_bytes > limit.text_bytes || log.bytes() > limit.bytes
+        };
+        while is_over(self) {
             let Some(oldest) = self.entries.pop_front() else { break };
             self.text_bytes -= oldest.text_bytes();
         }
@@ -114,16 +117,13 @@ impl LogRing {
         let first = self.entries.front().map_or(i64::MAX, |entry| entry.unix_milliseconds);
         for entry in older.iter().rev().filter(|entry| entry.unix_milliseconds < first) {
             let text_bytes = self.text_bytes + entry.text_bytes();
-            if self.entries.len() >= limit.lines || text_bytes > limit.text_bytes {
+            let bytes = self.bytes() + entry.text_bytes() + size_of::<LogEntry>();
+            if self.entries.len() >= limit.lines || text_bytes > limit.text_bytes || bytes > limit.bytes {
                 break;
             }
             self.text_bytes = text_bytes;
             self.entries.push_front(entry.clone());
         }
-    }
-
-    pub(super) fn text_bytes(&self) -> usize {
-        self.text_bytes
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -136,6 +136,8 @@ impl LogRing {
 pub(super) struct Limit {
     pub(super) lines: usize,
     pub(super) text_bytes: usize,
+    /// What all of it may take, entries included.
+    pub(super) bytes: usize,
 }
 
 impl Serialize for LogRing {

@@ -1,7 +1,7 @@
 //! One instance of the view.
 
 use super::history::{History, Rates, Sample};
-use super::log::{Limit, LogEntry, LogRing};
+use super::log::LogRing;
 use super::meter::{Meter, Reading};
 use super::{Config, Moment};
 use crate::wire::{Extra, Instance, InstanceId, Meta, Status, Tag};
@@ -78,15 +78,15 @@ impl Member {
         Some(sid).filter(|sid| !sid.is_empty())
     }
 
-    /// Takes figures that have come in, perhaps with a line of a log; returns rates if there is a new sample of them. `is_full`
-    /// if the history must not grow.
+    /// Takes figures that have come in, perhaps with a line of a log; returns rates if there is a new sample of them. `room`
+    /// is by how many bytes the history may grow.
     pub(super) fn measure(
         &mut self,
         at: Moment,
         is_log: bool,
         reset_holds: bool,
         config: &Config,
-        is_full: bool,
+        room: usize,
     ) -> Option<Rates> {
         let is_running = self.instance.status == Status::Running;
         let reading = Reading {
@@ -98,19 +98,10 @@ impl Member {
             silence: config.rate_silence,
         };
         let rates = self.meter.read(self.instance.traffic(), reading)?;
-        let most = if is_full { self.history.len() } else { usize::MAX };
+        let most = self.history.most(room);
         self.rates = rates;
         self.history.push(Sample::new(at.unix_milliseconds, rates), most.min(config.history_samples));
         Some(rates)
-    }
-
-    /// Adds a line to the log; `is_full` if that must not grow.
-    pub(super) fn say(&mut self, entry: LogEntry, mut limit: Limit, is_full: bool) {
-        if is_full {
-            limit.lines = limit.lines.min(self.log.len());
-            limit.text_bytes = limit.text_bytes.min(self.log.text_bytes());
-        }
-        self.log.push(entry, limit);
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -118,23 +118,21 @@ impl Fleet {
     /// there is no such instance: [`Change::Added`] is the time to call this.
     pub fn import_history(&mut self, id: &str, history: &History) -> bool {
         let Some(member) = self.members.get_mut(id) else { return false };
-        let before = member.bytes();
-        if self.bytes < self.config.max_bytes {
-            member.history.import(history, self.config.history_samples);
-        }
-        self.bytes += member.bytes() - before;
+        let (before, room) = (member.history.bytes(), self.config.max_bytes.saturating_sub(self.bytes));
+        let most = member.history.most(room);
+        member.history.import(history, most.min(self.config.history_samples));
+        self.bytes += member.history.bytes() - before;
         true
     }
 
     /// Puts lines that were kept before those that there are, as [`import_history`](Self::import_history) does.
     pub fn import_log(&mut self, id: &str, log: &LogRing) -> bool {
-        let limit = self.log_limit();
+        let mut limit = self.log_limit();
         let Some(member) = self.members.get_mut(id) else { return false };
-        let before = member.bytes();
-        if self.bytes < self.config.max_bytes {
-            member.log.import(log, limit);
-        }
-        self.bytes += member.bytes() - before;
+        let before = member.log.bytes();
+        limit.bytes = limit.bytes.saturating_add(before);
+        member.log.import(log, limit);
+        self.bytes += member.log.bytes() - before;
         true
     }
 
@@ -243,7 +241,8 @@ impl Fleet {
         member.told = input;
         let alias = member.instance.alias().filter(|_| what.alias).map(Box::from);
         let samples = member.history.bytes();
-        let rates = member.measure(at, is_log, reset_holds, &self.config, bytes >= self.config.max_bytes);
+        let room = self.config.max_bytes.saturating_sub(bytes);
+        let rates = member.measure(at, is_log, reset_holds, &self.config, room);
         self.bytes += member.history.bytes() - samples;
         if what.alias {
             self.unindex(&before);
@@ -271,7 +270,7 @@ impl Fleet {
         member.told = input;
         member.listed = self.lists;
         // There are no rates yet: this is what the first are counted from.
-        member.measure(at, false, false, &self.config, true);
+        member.measure(at, false, false, &self.config, 0);
         self.members.insert(id.clone(), Box::new(member));
         self.index(alias, &id);
         changes.push_back(Change::Added(id));
@@ -307,18 +306,21 @@ impl Fleet {
         at: Moment,
         changes: &mut VecDeque<Change>,
     ) {
-        let limit = self.log_limit();
+        let mut limit = self.log_limit();
         let Some(member) = self.members.get_mut(id) else { return };
         let time = time.unix_milliseconds().unwrap_or(at.unix_milliseconds);
         let entry = LogEntry::new(time, line, limit.text_bytes);
         let before = member.log.bytes();
-        member.say(entry.clone(), limit, self.bytes >= self.config.max_bytes);
+        limit.bytes = limit.bytes.saturating_add(before);
+        member.log.push(entry.clone(), limit);
         self.bytes = self.bytes - before + member.log.bytes();
         changes.push_back(Change::Logged { id: id.clone(), entry });
     }
 
+    /// Returns the limit of a log, what it holds already left out of the last of it.
     fn log_limit(&self) -> Limit {
-        Limit { lines: self.config.log_lines, text_bytes: self.config.log_bytes }
+        let bytes = self.config.max_bytes.saturating_sub(self.bytes);
+        Limit { lines: self.config.log_lines, text_bytes: self.config.log_bytes, bytes }
     }
 
     fn tell_full(&mut self, changes: &mut VecDeque<Change>) {
