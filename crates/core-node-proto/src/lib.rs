@@ -4,6 +4,8 @@
 //! configuration and attribution are here; the state machines of both roles are not. Section marks (§) refer to the protocol
 //! page in the repository's `docs`.
 
+pub mod attribution;
+pub mod config;
 mod secret;
 
 pub use secret::Secret;
