@@ -4,6 +4,8 @@
 //! configuration and attribution are here; the state machines of both roles are not. Section marks (§) refer to the protocol
 //! page in the repository's `docs`.
 
+pub mod attribution;
+pub mod config;
 pub mod endpoint;
 #[rustfmt::skip]
 #[expect(clippy::exhaustive_structs, reason = "message types are written as struct literals")]

@@ -10,6 +10,7 @@ fn check(suite: Suite, file: &str, passed: usize, deviations: &[(&str, usize)]) 
         Suite::TeethLines => "crates/teeth-proto",
         Suite::NoderedTopics => "crates/nodered-comms",
         Suite::NodepassUrls => "crates/nodepass-api",
+        Suite::CoreNode => "crates/core-node-proto",
         _ => "crates/ithiltir-proto",
     };
     let file: PathBuf = root().join(folder).join("tests/vectors").join(file);
@@ -137,6 +138,41 @@ fn an_instance_url_that_was_changed_fails() {
 }
 
 #[test]
+fn core_node() {
+    check(Suite::CoreNode, "core-node.json", 64, &[]);
+}
+
+#[test]
+fn a_row_of_core_node_that_was_changed_fails() {
+    let file = root().join("crates/core-node-proto/tests/vectors/core-node.json");
+    let vectors: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let config = |id: &str| {
+        let place = vectors["config"].as_array().unwrap().iter().position(|row| row["id"] == id).unwrap();
+        format!("/config/{place}/result")
+    };
+    for (pointer, value) in [
+        ("/email/0/ids/lsId".into(), 46.into()),
+        ("/email/0/ids".into(), serde_json::Value::Null),
+        ("/stat_names/0/counter/direction".into(), "down".into()),
+        ("/stat_names/4/counter/key".into(), "b".into()),
+        (config("plain") + "/clients", 2.into()),
+        (config("plain") + "/xray", false.into()),
+        (config("plain") + "/ok", false.into()),
+        (config("broken-services") + "/field", "clientMapJson".into()),
+        (config("broken-mtproto-map") + "/warnings", 0.into()),
+        (config("repeated-key") + "/lookup/47", 14.into()),
+    ] {
+        let mut changed_vectors = vectors.clone();
+        *changed_vectors.pointer_mut(&pointer).unwrap() = value;
+        let changed = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("changed-core-node.json");
+        std::fs::write(&changed, changed_vectors.to_string()).unwrap();
+        let mut tally = Tally::default();
+        run(Suite::CoreNode, &changed, &mut tally).unwrap();
+        assert_eq!(tally.failures().len(), 1, "{pointer}: {tally}");
+    }
+}
+
+#[test]
 fn a_file_of_another_suite_is_refused() {
     let file = root().join("crates/ithiltir-proto/tests/vectors/ithiltir-urls.json");
     let others = [
@@ -146,6 +182,7 @@ fn a_file_of_another_suite_is_refused() {
         Suite::TeethLines,
         Suite::NoderedTopics,
         Suite::NodepassUrls,
+        Suite::CoreNode,
     ];
     for suite in others {
         assert!(run(suite, &file, &mut Tally::default()).is_err());

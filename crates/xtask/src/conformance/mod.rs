@@ -1,6 +1,7 @@
 //! The vectors of the original programs against the crates: `cargo xtask conformance SUITE FILE…`.
 
 mod case;
+mod core_node;
 mod instance_urls;
 mod lines;
 mod manifests;
@@ -33,6 +34,8 @@ pub enum Suite {
     NoderedTopics,
     /// Instance URLs: what processes use, what masters store
     NodepassUrls,
+    /// Core's node routes: user names, counter names, configurations
+    CoreNode,
 }
 
 /// Runs a file and adds what it finds to the tally.
@@ -43,12 +46,15 @@ pub fn run(suite: Suite, file: &Path, tally: &mut Tally) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let document: Value =
         serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))?;
+    let wrong_row = || format!("{} is no file of this suite", file.display());
+    if suite == Suite::CoreNode {
+        return core_node::sections(&document, tally).with_context(wrong_row);
+    }
     let rows = match suite {
         Suite::TeethLines | Suite::NodepassUrls => &document["cases"],
         _ => &document,
     };
     let rows = rows.as_array().ok_or_else(|| anyhow!("{} is not a list", file.display()))?;
-    let wrong_row = || format!("{} is no file of this suite", file.display());
     match suite {
         Suite::IthiltirUrls => rows.iter().try_for_each(|row| urls::row(row, tally)),
         Suite::IthiltirManifests => rows.iter().try_for_each(|row| manifests::row(row, tally)),
@@ -57,6 +63,7 @@ pub fn run(suite: Suite, file: &Path, tally: &mut Tally) -> anyhow::Result<()> {
         Suite::TeethLines => rows.iter().try_for_each(|row| lines::row(row, tally)),
         Suite::NoderedTopics => rows.iter().try_for_each(|row| topics::row(row, tally)),
         Suite::NodepassUrls => rows.iter().try_for_each(|row| instance_urls::row(row, tally)),
+        Suite::CoreNode => Ok(()), // has sections, seen to above
     }
     .with_context(wrong_row)
 }

@@ -1,0 +1,16 @@
+//! What Core wants a node to run: client maps and services, read from either transport and written for both (§7).
+
+mod client_map;
+mod error;
+mod integer;
+mod node_config;
+mod raw;
+mod services;
+mod xray;
+
+pub use client_map::{Client, ClientMap, MtprotoClientMap};
+pub use error::{ConfigError, Field, Problem, Warning};
+pub use node_config::{ConfigTexts, MAX_REVISION, NodeConfig, ReadConfig};
+pub use raw::MAX_DEPTH;
+pub use services::Services;
+pub use xray::{Mtproto, Xray, XrayInbound};
