@@ -4,7 +4,9 @@
 //! configuration and attribution are here; the state machines of both roles are not. Section marks (§) refer to the protocol
 //! page in the repository's `docs`.
 
+pub mod message;
 mod secret;
+pub mod value;
 
 pub use secret::Secret;
 pub use web_time::Instant;
