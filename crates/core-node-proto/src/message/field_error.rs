@@ -3,7 +3,8 @@
 use crate::value::ValueError;
 use std::fmt;
 
-/// A field that breaks a rule. It names the field by its JSON path, as in `entries[3].bytesUp`, and never repeats what the field held.
+/// A field that breaks a rule. It names the field by its JSON path, as in `entries[3].bytesUp`, and never repeats
+/// what the field held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
     path: Box<str>,

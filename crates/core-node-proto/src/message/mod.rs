@@ -13,12 +13,14 @@
 //! | [`OnlineUsers`] | [`Acknowledgement`] | – | `ReportOnlineUsers` |
 //! | | [`ErrorBody`] | refusals | – |
 //!
-//! What has a body over HTTP implements [`HttpBody`]. Readers ignore unknown members, take null as absent, and take numbers with a whole
-//! value only (`5`, `5.0`, `5e0`; neither `5.5` nor `"5"`); of a member that is given twice the last counts. Writers leave absent members
-//! out, except `subscriptionId`, which is null. A body is read in one pass and kept only as its message: reading costs time and memory
-//! proportional to its length, which is the host's to limit.
+//! What has a body over HTTP implements [`HttpBody`]. Readers ignore unknown members, take null as absent, and take
+//! numbers with a whole value only (`5`, `5.0`, `5e0`; neither `5.5` nor `"5"`); of a member that is given twice the
+//! last counts. Writers leave absent members out, except `subscriptionId`, which is null. A body is read in one pass
+//! and kept only as its message: reading costs time and memory proportional to its length, which is the host's to
+//! limit.
 //!
-//! A message that breaks a rule is a [`FieldError`], which names the field: `entries[3].bytesUp is not from 0 to 9007199254740991`.
+//! A message that breaks a rule is a [`FieldError`], which names the field: `entries[3].bytesUp is not from 0 to
+//! 9007199254740991`.
 
 mod config_applied;
 mod error_body;
@@ -50,5 +52,6 @@ pub use session::{SessionEvent, SessionEvents};
 pub use stats::{NodeStats, SystemStats, XrayStats};
 pub use usage::{Usage, UsageEntry};
 
-/// The greatest number of characters of texts that have no limit of their own: codes, names, regions, domains, tags. §3.
+/// The greatest number of characters of texts that have no limit of their own: codes, names, regions, domains, tags.
+/// §3.
 pub const MAX_TEXT_CHARACTERS: usize = 256;

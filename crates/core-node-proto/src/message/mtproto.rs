@@ -62,8 +62,8 @@ impl MtProtoStatuses {
     }
 }
 
-/// How one MTProto inbound is. Nothing is certain about its members: those of these names with another kind of value are among the
-/// [`others`](Self::others), and nothing that was read is lost but nulls of these names.
+/// How one MTProto inbound is. Nothing is certain about its members: those of these names with another kind of value
+/// are among the [`others`](Self::others), and nothing that was read is lost but nulls of these names.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct MtProtoStatus {
@@ -85,7 +85,8 @@ pub struct MtProtoStatus {
 }
 
 impl MtProtoStatus {
-    /// Returns the members that are not known here in their order, then the known ones with another kind of value: names, and values as JSON texts.
+    /// Returns the members that are not known here in their order, then the known ones with another kind of value:
+    /// names, and values as JSON texts.
     pub fn others(&self) -> impl Iterator<Item = (&str, &str)> {
         self.others.iter().map(|(name, value)| (&**name, value.get()))
     }

@@ -33,7 +33,8 @@ pub struct OnlineIp {
 }
 
 impl OnlineIp {
-    /// Reads an address as it travels; `None` if it is none, which costs this address only. An instant that is not readable is absent.
+    /// Reads an address as it travels; `None` if it is none, which costs this address only. An instant that is not
+    /// readable is absent.
     #[must_use]
     pub fn read(ip: &str, last_seen: &str) -> Option<Self> {
         Some(Self { ip: ip.parse().ok()?, last_seen: Timestamp::from_last_seen(last_seen).ok() })

@@ -54,7 +54,8 @@ pub struct XrayStats {
 }
 
 impl NodeStats {
-    /// Returns them as an agent sends them: 0 for rates that are no finite numbers, and no uptime of an Xray that does not run.
+    /// Returns them as an agent sends them: 0 for rates that are no finite numbers, and no uptime of an Xray that
+    /// does not run.
     #[must_use]
     pub fn cleaned(self) -> Self {
         Self {

@@ -5,8 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// An IP address. Read with or without brackets and zone, both of which are dropped; written as dotted IPv4 or as RFC 5952 has IPv6.
-/// An IPv4 address that is mapped into IPv6 is the IPv4 address.
+/// An IP address. Read with or without brackets and zone, both of which are dropped; written as dotted IPv4 or as RFC
+/// 5952 has IPv6. An IPv4 address that is mapped into IPv6 is the IPv4 address.
 ///
 /// ```
 /// use core_node_proto::value::Address;

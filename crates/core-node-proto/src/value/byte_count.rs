@@ -3,8 +3,8 @@
 use super::ValueError;
 use std::fmt;
 
-/// A number of bytes since the last report, 0 to 2⁶³-1. Over HTTP it is at most [`MAX_HTTP`](Self::MAX_HTTP), and an agent keeps to
-/// that over gRPC, too.
+/// A number of bytes since the last report, 0 to 2⁶³-1. Over HTTP it is at most [`MAX_HTTP`](Self::MAX_HTTP), and an
+/// agent keeps to that over gRPC, too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteCount(u64);
 

@@ -4,8 +4,8 @@ use super::id::MOST;
 use super::{LsId, ValueError};
 use std::fmt;
 
-/// The id that Core gives a node: a number from 1 to 2³¹-1, or a text of 1 to 64 characters where a Core sends one. A text that is the
-/// decimal form of such a number is that number.
+/// The id that Core gives a node: a number from 1 to 2³¹-1, or a text of 1 to 64 characters where a Core sends one. A
+/// text that is the decimal form of such a number is that number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(Repr);
 

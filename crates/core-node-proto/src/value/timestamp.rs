@@ -8,8 +8,9 @@ use std::str::FromStr;
 
 /// An instant of wall-clock time in milliseconds, from year 0 to year 9999.
 ///
-/// Written in UTC with three fractional digits and `Z`. Read with `T`, a fraction of up to nine digits, of which three count, and a
-/// zone, `Z` or an offset, that is not kept. A date alone, a missing zone, hour 24, second 60 and lower-case letters are refused.
+/// Written in UTC with three fractional digits and `Z`. Read with `T`, a fraction of up to nine digits, of which
+/// three count, and a zone, `Z` or an offset, that is not kept. A date alone, a missing zone, hour 24, second 60 and
+/// lower-case letters are refused.
 ///
 /// ```
 /// use core_node_proto::value::Timestamp;
@@ -57,8 +58,8 @@ impl Timestamp {
         Self::from_unix_milliseconds(if number < 100_000_000_000 { number * 1000 } else { number })
     }
 
-    /// Reads when an address was last seen from a text: an instant, or a decimal number as [`from_unix_guess`](Self::from_unix_guess)
-    /// takes it. §10.5.
+    /// Reads when an address was last seen from a text: an instant, or a decimal number as
+    /// [`from_unix_guess`](Self::from_unix_guess) takes it. §10.5.
     ///
     /// # Errors
     /// [`ValueError::NotATimestamp`].

@@ -16,7 +16,8 @@ pub trait HttpBody: Sized {
     /// Reads a body. An empty one equals `{}`.
     ///
     /// # Errors
-    /// The first field that breaks a rule; with an empty path for what is no JSON object or nests deeper than [`MAX_JSON_DEPTH`].
+    /// The first field that breaks a rule; with an empty path for what is no JSON object or nests deeper than
+    /// [`MAX_JSON_DEPTH`].
     fn from_json(body: &[u8]) -> Result<Self, FieldError>;
 
     /// Writes a body.

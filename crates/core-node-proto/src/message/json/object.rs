@@ -7,7 +7,8 @@ use std::fmt;
 /// How deep JSON may nest.
 pub const MAX_JSON_DEPTH: usize = 64;
 
-/// A JSON object, kept as its text. Equal objects may be spelled differently and then differ here. `Debug` shows the length only.
+/// A JSON object, kept as its text. Equal objects may be spelled differently and then differ here. `Debug` shows the
+/// length only.
 #[derive(Clone)]
 pub struct JsonObject(Box<RawValue>);
 
