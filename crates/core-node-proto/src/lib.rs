@@ -11,9 +11,11 @@ pub mod endpoint;
 #[expect(clippy::exhaustive_structs, reason = "message types are written as struct literals")]
 #[path = "generated/nodeservice.rs"]
 mod generated;
+pub mod message;
 pub mod method;
 pub mod pb;
 mod secret;
+pub mod value;
 
 pub use endpoint::GrpcTarget;
 pub use method::Method;

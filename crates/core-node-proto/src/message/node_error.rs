@@ -1,0 +1,71 @@
+//! Reports of errors.
+
+use super::json::{
+    HttpBody, JsonObject, MAX_JSON_DEPTH, ObjectWriter, Raw, Scalar, body, is_too_deep, members, optional,
+    required,
+};
+use super::{FieldError, MAX_TEXT_CHARACTERS};
+use crate::value::ValueError;
+
+/// A node's report that something is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "messages are written as struct literals")]
+pub struct NodeError {
+    /// What is wrong; not empty.
+    pub message: String,
+    /// Which kind of error it is, up to 256 characters.
+    pub code: Option<String>,
+    /// More about it.
+    pub details: Option<JsonObject>,
+}
+
+members! {
+    struct Members<'a> {
+        "message" message: Scalar<'a>,
+        "code" code: Scalar<'a>,
+        "details" details: Raw<'a>,
+    }
+}
+
+impl NodeError {
+    /// Checks the rules that the types do not hold.
+    ///
+    /// # Errors
+    /// The first field that breaks one.
+    pub fn check(&self) -> Result<(), FieldError> {
+        if self.message.is_empty() {
+            return Err(FieldError::new("message", ValueError::Missing));
+        }
+        let code = self.code.as_deref().unwrap_or_default();
+        ValueError::check_length(code, 0, MAX_TEXT_CHARACTERS).map_err(|error| FieldError::new("code", error))
+    }
+}
+
+impl HttpBody for NodeError {
+    fn from_json(json: &[u8]) -> Result<Self, FieldError> {
+        let members: Members<'_> = body(json)?;
+        let error = Self {
+            message: required("message", &members.message, |message| message.text().map(str::to_owned))?,
+            code: optional("code", &members.code, |code| code.text().map(str::to_owned))?,
+            details: members.details.object("details")?,
+        };
+        error.check()?;
+        Ok(error)
+    }
+
+    fn to_json(&self) -> Result<Vec<u8>, FieldError> {
+        self.check()?;
+        let json = ObjectWriter::body(|object| {
+            object.text("message", &self.message);
+            object.optional_text("code", self.code.as_deref());
+            if let Some(details) = &self.details {
+                object.json("details", details);
+            }
+        });
+        // The details are one level deeper here than they were alone.
+        if is_too_deep(&json) {
+            return Err(FieldError::new("details", ValueError::TooDeep(MAX_JSON_DEPTH)));
+        }
+        Ok(json)
+    }
+}

@@ -1,0 +1,67 @@
+//! What can be wrong with a value.
+
+/// What is wrong with a value. It never repeats the value, which may be a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ValueError {
+    /// A value that is needed is absent or null.
+    #[error("is missing")]
+    Missing,
+    /// The text is not JSON, or not UTF-8.
+    #[error("is not JSON")]
+    NotJson,
+    /// JSON nests too deep.
+    #[error("nests deeper than {0} levels")]
+    TooDeep(usize),
+    /// Something other than a JSON object.
+    #[error("is not an object")]
+    NotAnObject,
+    /// Something other than a list.
+    #[error("is not a list")]
+    NotAList,
+    /// Something other than a text.
+    #[error("is not a text")]
+    NotAText,
+    /// Something other than true or false.
+    #[error("is neither true nor false")]
+    NotABoolean,
+    /// Something other than a number.
+    #[error("is not a number")]
+    NotANumber,
+    /// A number with a fraction where only whole ones are possible, or one that is not finite.
+    #[error("is not a whole number")]
+    NotWhole,
+    /// A number outside of its range.
+    #[error("is not from {least} to {most}")]
+    OutOfRange {
+        /// The least number that is possible.
+        least: u64,
+        /// The greatest number that is possible.
+        most: u64,
+    },
+    /// A text that is too short or too long.
+    #[error("does not have {least} to {most} characters")]
+    WrongLength {
+        /// The least number of characters.
+        least: usize,
+        /// The greatest number of characters.
+        most: usize,
+    },
+    /// A text that is no instant by the rules of [`Timestamp`](super::Timestamp).
+    #[error("is not an ISO 8601 instant with a zone")]
+    NotATimestamp,
+    /// A text that is no IP address.
+    #[error("is not an IP address")]
+    NotAnAddress,
+    /// A key with characters that a key cannot have.
+    #[error("has characters other than printable ASCII without spaces")]
+    NotAKey,
+}
+
+impl ValueError {
+    /// Checks that a text has `least` to `most` characters, in time that does not grow with longer ones.
+    pub(crate) fn check_length(text: &str, least: usize, most: usize) -> Result<(), Self> {
+        let count = text.chars().take(most.saturating_add(1)).count();
+        if (least..=most).contains(&count) { Ok(()) } else { Err(Self::WrongLength { least, most }) }
+    }
+}
