@@ -1,15 +1,15 @@
 //! The agent under arbitrary steps: bytes, answers, commands, tasks, waits, losses, a clock that goes backwards, the end.
 
 use super::maker::Maker;
-use super::peer::{Heard, METHOD, Peer, holds_mark, server_command};
-use super::{shown, token_of_another};
+use super::peer::{Heard, METHOD, Peer, server_command};
+use super::{cut_anywhere, session_settings, shown, token_of_another};
 use crate::input::Input;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use teeth_proto::agent::{Agent, BackoffReset, Config, Event, Output, State, TaskNumber};
 use teeth_proto::command::{Command, ErrorValue, ImageId, Method, TaskState};
 use teeth_proto::session::{Answer, AnswerToken, CommandError};
-use teeth_proto::wire::{Json, LINE_LIMIT, Object};
+use teeth_proto::wire::{Json, Object};
 use teeth_proto::{CallId, ConnectionId, Dialect};
 use testkit::rules::{check_after_step, check_closed, check_closed_ignores, check_command};
 use testkit::secrets::{MARK, assert_debug_hides};
@@ -20,15 +20,7 @@ const MOST_STEPS: usize = 300;
 
 /// An arbitrary list of steps, after each of which the rules hold; and the same with all bytes in one piece.
 pub fn teeth_agent(data: &[u8]) {
-    if holds_mark(data) {
-        return;
-    }
-    let Some(cut) = run(data, true) else { return };
-    let whole = run(data, false).expect("the same settings");
-    for (cut, whole) in cut.iter().zip(&whole) {
-        assert_eq!(cut, whole, "rule: the cut of the input does not matter");
-    }
-    assert_eq!(cut.len(), whole.len(), "rule: the cut of the input does not matter");
+    cut_anywhere(data, run);
 }
 
 /// Returns what came out; nothing if there can be no agent of these settings.
@@ -50,19 +42,7 @@ fn run(data: &[u8], cuts: bool) -> Option<Vec<String>> {
 fn config(input: &mut Input<'_>) -> Config {
     let seconds = |choice: Option<u64>| choice.map(Duration::from_secs);
     let mut config = Config::new("a:b:c:d", "0.1-dev", 7);
-    let session = &mut config.session;
-    session.dialect = input.pick(&[Dialect::Document, Dialect::Document, Dialect::Original]);
-    session.max_line = input.pick(&[LINE_LIMIT, LINE_LIMIT, 300, 1]);
-    session.max_sent_line = input.pick(&[LINE_LIMIT, LINE_LIMIT, 32_768, 1]);
-    session.max_abandoned = input.pick(&[4096, 4096, 2, 0]);
-    session.max_unanswered_bytes = input.pick(&[1 << 23, 1 << 23, 100, 0]);
-    session.max_calls = input.pick(&[256, 256, 3, 1, 0]);
-    session.max_unanswered = input.pick(&[256, 256, 2, 0]);
-    session.idle_timeout =
-        input.pick(&[Duration::from_secs(60), Duration::from_secs(60), Duration::from_nanos(1)]);
-    session.ping_timeout = seconds(input.pick(&[Some(60), None, Some(1)]));
-    session.serves_ping = input.below(8) != 7;
-    session.serves_commands = input.below(16) != 15;
+    session_settings(&mut config.session, input);
     config.handshake = input.below(4) != 3;
     config.methods.insert(METHOD.into());
     config.call_timeout = seconds(input.pick(&[Some(60), None, Some(1), Some(5)]));

@@ -12,9 +12,14 @@ pub use server::teeth_server;
 pub use value::teeth_value;
 pub use wire::teeth_wire;
 
+use crate::input::Input;
+use peer::holds_mark;
 use serde_json::Value;
 use std::fmt::Debug;
+use std::time::Duration;
+use teeth_proto::Dialect;
 use teeth_proto::session::{AnswerToken, Config, Event, Output, Session};
+use teeth_proto::wire::LINE_LIMIT;
 use testkit::epoch;
 
 /// Whether two JSON texts mean the same. Values that `serde_json` cannot hold (lone surrogates, deep nesting, huge
@@ -63,4 +68,34 @@ fn token_of_another() -> AnswerToken {
         Some(Output::Event(Event::Command(command))) => command.token,
         other => panic!("rule: a command arrives; there was {other:?}"),
     }
+}
+
+/// Runs a machine with the input cut anywhere, and again with all bytes in one piece. `run` returns what came out, or nothing if
+/// there can be no machine of the settings in the input.
+fn cut_anywhere(data: &[u8], run: impl Fn(&[u8], bool) -> Option<Vec<String>>) {
+    if holds_mark(data) {
+        return;
+    }
+    let Some(cut) = run(data, true) else { return };
+    let whole = run(data, false).expect("the same settings");
+    for (cut, whole) in cut.iter().zip(&whole) {
+        assert_eq!(cut, whole, "rule: the cut of the input does not matter");
+    }
+    assert_eq!(cut.len(), whole.len(), "rule: the cut of the input does not matter");
+}
+
+/// Makes the settings that both roles have.
+fn session_settings(session: &mut Config, input: &mut Input<'_>) {
+    session.dialect = input.pick(&[Dialect::Document, Dialect::Document, Dialect::Original]);
+    session.max_line = input.pick(&[LINE_LIMIT, LINE_LIMIT, 300, 1]);
+    session.max_sent_line = input.pick(&[LINE_LIMIT, LINE_LIMIT, 32_768, 1]);
+    session.max_abandoned = input.pick(&[4096, 4096, 2, 0]);
+    session.max_unanswered_bytes = input.pick(&[1 << 23, 1 << 23, 100, 0]);
+    session.max_calls = input.pick(&[256, 256, 3, 1, 0]);
+    session.max_unanswered = input.pick(&[256, 256, 2, 0]);
+    session.idle_timeout =
+        input.pick(&[Duration::from_secs(60), Duration::from_secs(60), Duration::from_nanos(1)]);
+    session.ping_timeout = input.pick(&[Some(60), None, Some(1)]).map(Duration::from_secs);
+    session.serves_ping = input.below(8) != 7;
+    session.serves_commands = input.below(16) != 15;
 }
