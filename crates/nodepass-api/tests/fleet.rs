@@ -968,3 +968,22 @@ fn lines_and_samples_keep_within_the_bytes_of_all() {
         }
     }
 }
+
+#[test]
+fn what_comes_too_soon_for_a_sample_is_in_the_next_one_that_there_is_time_for() {
+    let start = testkit::epoch();
+    let mut fleet = Fleet::new(Config::default());
+    let mut changes = VecDeque::new();
+    let mut update = |milliseconds: u64, tcprx: u64| {
+        let at = Moment { now: start + Duration::from_millis(milliseconds), unix_milliseconds: 0 };
+        let instance =
+            Instance { id: "a1b2c3d4".into(), status: Status::Running, tcprx, ..Instance::default() };
+        let event = InstanceEvent { instance: Some(instance), ..InstanceEvent::default() };
+        fleet.apply_event(event, at, &mut changes);
+        fleet.get("a1b2c3d4").expect("it is there").rates().tcprx
+    };
+    assert_eq!(update(0, 0), 0.0);
+    assert_eq!(update(400, 3_000), 0.0, "within a second of the beginning");
+    assert_eq!(update(1_500, 3_000), 2_000.0, "although nothing has moved since");
+    assert_eq!(update(2_600, 3_000), 2_000.0, "nothing new is known");
+}

@@ -41,11 +41,14 @@ async fn traffic_of_an_instance_is_counted_and_becomes_rates() {
     let address = free().await;
     let text = format!("client://{}@{address}/{}?mode=1", marked(1), echo("127.0.0.1:0").await);
     let id = instance(client.call(move |client, now| client.create(&text, Some("web"), now)).await);
-    let is_running = |event: &Event| match event {
-        Event::Change(Change::Logged { entry, .. }) if entry.text.starts_with("Tunnel listener") => Some(()),
-        _ => None,
+    // The line may come before the answer does.
+    let name = id.clone();
+    let listens = move |client: &mut Client, _| {
+        let member = client.fleet().get(name.as_str());
+        member
+            .is_some_and(|member| member.log().iter().any(|entry| entry.text.starts_with("Tunnel listener")))
     };
-    client.until(is_running).await;
+    within(async { while client.handle.order(listens.clone()).await != Some(true) {} }).await;
     let sent = vec![7; 300_000];
     assert!(exchange(address, &sent).await == sent);
     let rates = client.until(|event| match event {

@@ -42,10 +42,10 @@ impl Meter {
         if reading.is_log {
             return None;
         }
-        let mut has_risen = false;
         for (counter, total) in self.counters.iter_mut().zip(totals) {
-            has_risen |= counter.read(total, reading.reset_holds);
+            counter.read(total, reading.reset_holds);
         }
+        let has_risen = self.counters.iter().any(|counter| counter.has_risen);
         let elapsed = reading.now.saturating_duration_since(since);
         // A process reports now and then. Between two reports other frames repeat what it said, and the time goes on.
         let least = if has_risen { reading.interval } else { reading.interval.max(reading.silence) };
@@ -53,7 +53,10 @@ impl Meter {
             return None;
         }
         self.since = Some(reading.now);
-        let rate = |counter: &mut Counter| std::mem::take(&mut counter.gained) as f64 / elapsed.as_secs_f64();
+        let rate = |counter: &mut Counter| {
+            counter.has_risen = false;
+            std::mem::take(&mut counter.gained) as f64 / elapsed.as_secs_f64()
+        };
         let [tcprx, tcptx, udprx, udptx] = self.counters.each_mut().map(rate);
         Some(Rates { tcprx, tcptx, udprx, udptx })
     }
@@ -64,25 +67,25 @@ struct Counter {
     seen: u64,
     /// What was counted since the last sample.
     gained: u64,
+    /// Whether it has risen since then.
+    has_risen: bool,
     /// The total before a fall, until the counter moves again.
     before_fall: Option<u64>,
 }
 
 impl Counter {
-    /// Returns whether it has risen.
-    fn read(&mut self, total: u64, reset_holds: bool) -> bool {
-        let has_risen = total > self.seen;
+    fn read(&mut self, total: u64, reset_holds: bool) {
         if total < self.seen {
             // A total other than 0 is one that is out of date, and the right one comes back. After a reset it only does on
             // masters whose reset does not hold.
             let returns = total > 0 || !reset_holds;
             self.before_fall =
                 returns.then(|| self.before_fall.map_or(self.seen, |before| before.max(self.seen)));
-        } else if has_risen {
+        } else if total > self.seen {
+            self.has_risen = true;
             let from = self.before_fall.take().filter(|&before| total >= before).unwrap_or(self.seen);
             self.gained = self.gained.saturating_add(total - from);
         }
         self.seen = total;
-        has_risen
     }
 }
