@@ -85,6 +85,8 @@ pub struct Master {
     /// The record that holds the API key.
     pub(super) key_record: Instance,
     pub(super) key: ApiKey,
+    /// The document that describes the API, once somebody has asked for it.
+    pub(super) description: Option<Bytes>,
     /// The master's id as `/info` has it: nothing during its first run.
     pub(super) told_id: Box<str>,
     pub(super) records: BTreeMap<InstanceId, Record>,
@@ -174,6 +176,7 @@ impl Master {
             told_id: if is_new { Box::default() } else { snapshot.master_id },
             key_record,
             key: key.clone(),
+            description: None,
             records: BTreeMap::new(),
             runs: BTreeMap::new(),
             to_start: BTreeSet::new(),

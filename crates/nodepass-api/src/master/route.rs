@@ -15,6 +15,11 @@ pub(super) enum Route {
     Tcping,
     OpenApi,
     Docs,
+}
+
+/// What a path leads to that is no route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Elsewhere {
     /// The path is not clean: this is the clean one.
     Redirect(String),
     Unknown,
@@ -22,22 +27,19 @@ pub(super) enum Route {
 
 impl Route {
     /// Finds the route of a path as it stands in the request line.
-    pub(super) fn of(path: &str, config: &Config) -> Self {
+    pub(super) fn of(path: &str, config: &Config) -> Result<Self, Elsewhere> {
         if let Some(clean) = cleaned(path) {
-            return Self::Redirect(clean);
+            return Err(Elsewhere::Redirect(clean));
         }
         let path = percent_decoded(path, false);
-        let Some(rest) = path.strip_prefix(&*config.prefix) else { return Self::Unknown };
+        let rest = path.strip_prefix(&*config.prefix).ok_or(Elsewhere::Unknown)?;
         let versioned = rest.strip_prefix("/v1").filter(|rest| rest.starts_with('/'));
-        match (versioned, config.paths) {
-            (Some(rest), _) => Self::below(rest),
-            (None, Paths::Both) => Self::below(rest),
-            (None, Paths::Versioned) => Self::Unknown,
-        }
+        let plain = (config.paths == Paths::Both).then_some(rest);
+        versioned.or(plain).and_then(Self::below).ok_or(Elsewhere::Unknown)
     }
 
-    fn below(rest: &str) -> Self {
-        match rest {
+    fn below(rest: &str) -> Option<Self> {
+        Some(match rest {
             "/instances" => Self::Instances,
             "/instances/" => Self::Instance(None),
             "/events" => Self::Events,
@@ -45,11 +47,8 @@ impl Route {
             "/tcping" => Self::Tcping,
             "/openapi.json" => Self::OpenApi,
             "/docs" => Self::Docs,
-            _ => match rest.strip_prefix("/instances/") {
-                Some(id) => Self::Instance(Some(InstanceId::new(id))),
-                None => Self::Unknown,
-            },
-        }
+            _ => Self::Instance(Some(InstanceId::new(rest.strip_prefix("/instances/")?))),
+        })
     }
 }
 
@@ -100,33 +99,33 @@ mod tests {
     use super::*;
     use crate::master::{Compat, Entropy};
 
-    fn route(path: &str) -> Route {
+    fn route(path: &str) -> Result<Route, Elsewhere> {
         Route::of(path, &Config::new(Compat::V1_14, Entropy::new([0; 32])))
     }
 
     #[test]
     fn paths_are_served_with_and_without_their_version() {
         for base in ["/api/v1", "/api"] {
-            assert_eq!(route(&format!("{base}/instances")), Route::Instances);
-            assert_eq!(route(&format!("{base}/instances/")), Route::Instance(None));
-            let id = |id: &str| Route::Instance(Some(InstanceId::new(id)));
+            assert_eq!(route(&format!("{base}/instances")), Ok(Route::Instances));
+            assert_eq!(route(&format!("{base}/instances/")), Ok(Route::Instance(None)));
+            let id = |id: &str| Ok(Route::Instance(Some(InstanceId::new(id))));
             assert_eq!(route(&format!("{base}/instances/a1/b")), id("a1/b"));
             assert_eq!(route(&format!("{base}/instances/%2A%2a******")), id("********"));
             assert_eq!(route(&format!("{base}/instances/%2e%2e")), id(".."));
-            assert_eq!(route(&format!("{base}/%69nfo")), Route::Info);
-            assert_eq!(route(&format!("{base}/info/")), Route::Unknown);
+            assert_eq!(route(&format!("{base}/%69nfo")), Ok(Route::Info));
+            assert_eq!(route(&format!("{base}/info/")), Err(Elsewhere::Unknown));
         }
         for path in
             ["/", "/api", "/api/", "/api/v1", "/api/v1/", "/api/v2/info", "/api/v1/Info", "/apix/info", "*"]
         {
-            assert_eq!(route(path), Route::Unknown, "{path}");
+            assert_eq!(route(path), Err(Elsewhere::Unknown), "{path}");
         }
     }
 
     #[test]
     fn paths_that_are_not_clean_are_redirected() {
         let clean = |path: &str| match route(path) {
-            Route::Redirect(path) => path,
+            Err(Elsewhere::Redirect(path)) => path,
             other => panic!("{path}: {other:?}"),
         };
         assert_eq!(clean("//api/v1//info"), "/api/v1/info");

@@ -6,7 +6,7 @@ use super::machine::{Master, Timer};
 use super::openapi::{Objects, openapi};
 use super::process::{Process, Replacement, Then};
 use super::record::{Record, full_peer};
-use super::route::{Route, parameter};
+use super::route::{Elsewhere, Route, parameter};
 use super::tcping::Dial;
 use super::{Compat, Event, ExchangeId, Output, Silence, SystemFigures, SystemId};
 use crate::url::{InstanceUrl, ParseError};
@@ -23,24 +23,16 @@ type Answer = Result<Response<Bytes>, Refusal>;
 
 impl Master {
     pub(super) fn serve(&mut self, id: ExchangeId, request: &Request<Bytes>) {
-        if let Some(response) = self.judge(request) {
-            return self.respond(id, response);
-        }
-        let route = Route::of(request.uri().path(), &self.config);
+        let route = match self.admit(request) {
+            Ok(route) => route,
+            Err(response) => return self.respond(id, *response),
+        };
         if request.body().len() > self.config.max_body {
             return self.respond(id, refusal(Refusal::BodyTooLong));
         }
         let method = request.method();
         let outcome = match route {
-            Route::OpenApi => {
-                let objects = match self.config.compat {
-                    Compat::Document => Objects::Document,
-                    Compat::V1_6 => Objects::V1_6,
-                    Compat::V1_14 => Objects::V1_14,
-                };
-                let text = openapi(&format!("{}/v1", self.config.prefix), objects, self.refuses());
-                Ok(Some(answer::typed("application/json", text.into())))
-            }
+            Route::OpenApi => Ok(Some(answer::typed("application/json", self.description()))),
             Route::Docs => Ok(Some(answer::typed("text/html", Bytes::from_static(DOCS_PAGE.as_bytes())))),
             Route::Instances if method == Method::GET => Ok(Some(self.list())),
             Route::Instances if method == Method::POST => return self.create(id, request.body()),
@@ -52,7 +44,6 @@ impl Master {
             }
             Route::Tcping if method == Method::GET => self.begin_dial(id, request).map(|()| None),
             Route::Events if method == Method::GET => self.open_stream(id).map(|()| None),
-            Route::Unknown | Route::Redirect(_) => return self.respond(id, answer::no_such_path()),
             Route::Instances | Route::Info | Route::Tcping | Route::Events => Err(Refusal::Method),
         };
         match outcome {
@@ -67,20 +58,36 @@ impl Master {
     /// [`handle_request`](Self::handle_request).
     #[must_use]
     pub fn judge<T>(&self, request: &Request<T>) -> Option<Response<Bytes>> {
-        let route = Route::of(request.uri().path(), &self.config);
-        match &route {
-            Route::Unknown => return Some(answer::no_such_path()),
-            Route::Redirect(path) => {
+        self.admit(request).err().map(|response| *response)
+    }
+
+    /// Returns where a request goes, or the answer that it gets whatever its body is.
+    fn admit<T>(&self, request: &Request<T>) -> Result<Route, Box<Response<Bytes>>> {
+        let route = Route::of(request.uri().path(), &self.config).map_err(|elsewhere| match elsewhere {
+            Elsewhere::Unknown => answer::no_such_path(),
+            Elsewhere::Redirect(path) => {
                 let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-                return Some(answer::redirect(&(path.clone() + &query)));
+                answer::redirect(&(path + &query))
             }
-            _ if request.method() == Method::OPTIONS => {
-                return Some(answer::handled(StatusCode::OK, Bytes::new()));
-            }
-            Route::OpenApi | Route::Docs => return None,
-            _ => {}
+        })?;
+        if request.method() == Method::OPTIONS {
+            return Err(answer::handled(StatusCode::OK, Bytes::new()).into());
         }
-        self.unauthorized(request).map(refusal)
+        match (&route, self.unauthorized(request)) {
+            (Route::OpenApi | Route::Docs, _) | (_, None) => Ok(route),
+            (_, Some(refused)) => Err(refusal(refused).into()),
+        }
+    }
+
+    /// Returns the document that describes the API; it is made when it is first asked for.
+    fn description(&mut self) -> Bytes {
+        let objects = match self.config.compat {
+            Compat::Document => Objects::Document,
+            Compat::V1_6 => Objects::V1_6,
+            Compat::V1_14 => Objects::V1_14,
+        };
+        let (base, refuses) = (format!("{}/v1", self.config.prefix), self.refuses());
+        self.description.get_or_insert_with(|| openapi(&base, objects, refuses).into()).clone()
     }
 
     fn unauthorized<T>(&self, request: &Request<T>) -> Option<Refusal> {
