@@ -22,8 +22,9 @@
 
 use crate::dial::milliseconds;
 use crate::forward::{Forward, Forwarding, Note, Side, StartError, can_listen};
-use crate::report::{self, CheckPoint, Level};
+use crate::report::{self, Level};
 use jiff::Zoned;
+use nodepass_api::wire::{CheckPoint, Traffic};
 use std::fmt;
 use std::pin::pin;
 use std::time::Duration;
@@ -113,8 +114,8 @@ struct Worker<R> {
     events: mpsc::Sender<(R, Event)>,
     signal: watch::Receiver<Signal>,
     /// How it runs: 1 or 2.
-    mode: u32,
-    ping: u32,
+    mode: i32,
+    ping: i32,
 }
 
 impl Plan {
@@ -263,7 +264,7 @@ impl<R: Copy + Send + Sync> Worker<R> {
             tokio::select! {
                 stopped = self.stopped() => return stopped,
                 (at, ping) = &mut measured => {
-                    self.ping = u32::try_from(milliseconds(ping)).unwrap_or(u32::MAX);
+                    self.ping = i32::try_from(milliseconds(ping)).unwrap_or(i32::MAX);
                     self.report(forwarding).await?;
                     // What was missed is not made up for.
                     measured.set(measure((at + interval).max(Instant::now())));
@@ -299,14 +300,9 @@ impl<R: Copy + Send + Sync> Worker<R> {
 
     async fn report(&self, forwarding: &Forwarding) -> Result<(), Killed> {
         let counters = forwarding.counters();
-        let record = CheckPoint {
-            mode: self.mode,
-            ping: self.ping,
-            tcps: u32::try_from(counters.connections()).unwrap_or(u32::MAX),
-            tcp_received: counters.received(),
-            tcp_sent: counters.sent(),
-            ..CheckPoint::default()
-        };
+        let traffic = Traffic { tcprx: counters.received(), tcptx: counters.sent(), ..Traffic::default() };
+        let connections = i32::try_from(counters.connections()).unwrap_or(i32::MAX);
+        let record = CheckPoint::new(self.mode, self.ping, 0, connections, 0, traffic);
         self.say(Level::Event, record.to_string()).await
     }
 

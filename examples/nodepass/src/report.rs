@@ -1,4 +1,4 @@
-//! What the process of an instance prints: log lines and records of its figures. §5.3 and §5.6.
+//! What the process of an instance prints for people: log lines. §5.3.
 //!
 //! A log line is `2026-01-02 03:04:05.678`, two spaces, the level in its colour, two spaces, and the text.
 
@@ -83,37 +83,6 @@ pub fn line(level: Level, text: impl fmt::Display, at: &Zoned) -> String {
     line
 }
 
-/// The figures of a running process; its totals begin at 0 with each start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CheckPoint {
-    /// How it runs: 1 or 2.
-    pub mode: u32,
-    /// How long the target takes to connect, in ms.
-    pub ping: u32,
-    /// How many idle connections are in the pool.
-    pub pool: u32,
-    /// How many TCP connections are in use.
-    pub tcps: u32,
-    /// How many UDP sessions are in use.
-    pub udps: u32,
-    /// Bytes read over TCP.
-    pub tcp_received: u64,
-    /// Bytes written over TCP.
-    pub tcp_sent: u64,
-    /// Bytes read over UDP.
-    pub udp_received: u64,
-    /// Bytes written over UDP.
-    pub udp_sent: u64,
-}
-
-impl fmt::Display for CheckPoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { mode, ping, pool, tcps, udps, tcp_received, tcp_sent, udp_received, udp_sent } = self;
-        write!(f, "CHECK_POINT|MODE={mode}|PING={ping}ms|POOL={pool}|TCPS={tcps}|UDPS={udps}")?;
-        write!(f, "|TCPRX={tcp_received}|TCPTX={tcp_sent}|UDPRX={udp_received}|UDPTX={udp_sent}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,24 +127,5 @@ mod tests {
             assert_eq!(Level::from_parameter(text), level);
         }
         assert_eq!(["", "DEBUG", "all"].map(Level::from_parameter), [Level::Info; 3]);
-    }
-
-    #[test]
-    fn a_record_has_its_fields_in_order() {
-        let record = CheckPoint {
-            mode: 1,
-            ping: 2,
-            pool: 3,
-            tcps: 4,
-            udps: 5,
-            tcp_received: u64::MAX,
-            tcp_sent: 7,
-            udp_received: 8,
-            udp_sent: 9,
-        };
-        assert_eq!(
-            record.to_string(),
-            "CHECK_POINT|MODE=1|PING=2ms|POOL=3|TCPS=4|UDPS=5|TCPRX=18446744073709551615|TCPTX=7|UDPRX=8|UDPTX=9"
-        );
     }
 }

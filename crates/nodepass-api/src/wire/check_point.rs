@@ -97,3 +97,17 @@ impl fmt::Display for CheckPoint {
         write!(f, "UDPRX={}|UDPTX={}", large(self.udprx), large(self.udptx))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_has_its_fields_in_order() {
+        let traffic = Traffic { tcprx: u64::MAX, tcptx: 7, udprx: 8, udptx: 9 };
+        assert_eq!(
+            CheckPoint::new(1, 2, 3, 4, 5, traffic).to_string(),
+            "CHECK_POINT|MODE=1|PING=2ms|POOL=3|TCPS=4|UDPS=5|TCPRX=18446744073709551615|TCPTX=7|UDPRX=8|UDPTX=9"
+        );
+    }
+}
