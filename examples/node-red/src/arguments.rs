@@ -3,7 +3,7 @@
 use crate::Transport;
 use clap::Args;
 use nodered_comms::Secret;
-pub use program::duration;
+pub use program::{Limit, duration, limit};
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,24 +21,12 @@ pub struct TransportArguments {
     close_timeout: Duration,
 }
 
-/// A duration, or none.
-#[derive(Clone, Copy, Debug)]
-pub struct Limit(pub Option<Duration>);
-
 impl TransportArguments {
     /// Returns the settings of the transport.
     #[must_use]
     pub fn transport(&self) -> Transport {
         Transport { max_unwritten: self.max_unwritten, close_timeout: self.close_timeout }
     }
-}
-
-/// Reads a duration, or `never`.
-///
-/// # Errors
-/// As [`duration`].
-pub fn limit(text: &str) -> Result<Limit, String> {
-    if text == "never" { Ok(Limit(None)) } else { duration(text).map(|duration| Limit(Some(duration))) }
 }
 
 /// Reads a secret from a file, without the end of its line.

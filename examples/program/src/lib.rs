@@ -94,6 +94,18 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A duration, or none.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit(pub Option<Duration>);
+
+/// Reads a duration, or `never`.
+///
+/// # Errors
+/// As [`duration`].
+pub fn limit(text: &str) -> Result<Limit, String> {
+    if text == "never" { Ok(Limit(None)) } else { duration(text).map(|duration| Limit(Some(duration))) }
+}
+
 /// Sleeps until the deadline of a machine, or for ever if it has none.
 pub async fn sleep_until(deadline: Option<Instant>) {
     match deadline {

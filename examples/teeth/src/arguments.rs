@@ -2,7 +2,7 @@
 
 use crate::Transport;
 use clap::{Args, ValueEnum};
-pub use program::duration;
+pub use program::{Limit, duration, limit};
 use std::time::Duration;
 use teeth_proto::{Dialect, session};
 
@@ -47,10 +47,6 @@ enum DialectArgument {
     Original,
 }
 
-/// A duration, or none.
-#[derive(Clone, Copy, Debug)]
-pub struct Limit(pub Option<Duration>);
-
 impl ConnectionArguments {
     /// Writes them into the settings of a session.
     pub fn apply(&self, config: &mut session::Config) {
@@ -77,12 +73,4 @@ impl ConnectionArguments {
             DialectArgument::Original => Dialect::Original,
         }
     }
-}
-
-/// Reads a duration, or `never`.
-///
-/// # Errors
-/// As [`duration`].
-pub fn limit(text: &str) -> Result<Limit, String> {
-    if text == "never" { Ok(Limit(None)) } else { duration(text).map(|duration| Limit(Some(duration))) }
 }

@@ -5,7 +5,7 @@ use nodepass_api::Release;
 use nodepass_api::client::Layout;
 use nodepass_api::url::Rules;
 use nodepass_api::wire::Level;
-use program::duration;
+use program::{Limit, duration, limit};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -241,10 +241,6 @@ pub struct WatchArguments {
     pub max_instances: usize,
 }
 
-/// A duration, or none.
-#[derive(Clone, Copy, Debug)]
-pub struct Limit(pub Option<Duration>);
-
 /// On or off.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Switch {
@@ -317,9 +313,4 @@ impl From<RulesArgument> for Rules {
             RulesArgument::V2_0 => Self::Release(Release::V2_0_0_B10),
         }
     }
-}
-
-/// Reads a duration, or `never`.
-fn limit(text: &str) -> Result<Limit, String> {
-    if text == "never" { Ok(Limit(None)) } else { duration(text).map(|duration| Limit(Some(duration))) }
 }
