@@ -1,7 +1,9 @@
 //! The range of ids, and their decimal text.
 
+use crate::value::LsId;
+
 /// The largest id, 2³¹-1 (§6.1). The smallest is 1.
-pub const MAX_ID: u32 = 2_147_483_647;
+pub const MAX_ID: u32 = LsId::MAX.get();
 
 /// An id is 0 or above [`MAX_ID`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,7 +12,7 @@ pub const MAX_ID: u32 = 2_147_483_647;
 pub struct IdOutOfRange;
 
 pub(crate) fn check(id: u32) -> Result<u32, IdOutOfRange> {
-    if (1..=MAX_ID).contains(&id) { Ok(id) } else { Err(IdOutOfRange) }
+    LsId::new(id.into()).map(LsId::get).map_err(|_| IdOutOfRange)
 }
 
 /// Reads an id in its only spelling: a digit that is not 0, then at most nine more.

@@ -5,12 +5,13 @@ use super::error::{ConfigError, Field, Problem, Warning};
 use super::integer::Integer;
 use super::raw;
 use super::services::Services;
+use crate::value::Revision;
 use serde_json::error::Category;
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 /// The largest revision, 2³¹-1 (§6.2). The smallest is 0.
-pub const MAX_REVISION: u32 = 2_147_483_647;
+pub const MAX_REVISION: u32 = Revision::MAX.get();
 
 /// What Core wants a node to run (§7.1).
 ///
@@ -193,6 +194,6 @@ impl NodeConfig {
 }
 
 fn check_revision(revision: i64) -> Result<u32, ConfigError> {
-    let revision = u32::try_from(revision).ok().filter(|revision| *revision <= MAX_REVISION);
-    revision.ok_or(ConfigError::new(Field::Revision, Problem::OutOfRange))
+    let revision = Revision::new(revision).map(Revision::get);
+    revision.map_err(|_| ConfigError::new(Field::Revision, Problem::OutOfRange))
 }
