@@ -5,6 +5,7 @@
 //! page in the repository's `docs`.
 
 pub mod attribution;
+pub mod call;
 pub mod config;
 pub mod endpoint;
 #[rustfmt::skip]
