@@ -12,6 +12,7 @@ pub mod endpoint;
 #[expect(clippy::exhaustive_structs, reason = "message types are written as struct literals")]
 #[path = "generated/nodeservice.rs"]
 mod generated;
+mod json;
 pub mod message;
 pub mod method;
 pub mod pb;
