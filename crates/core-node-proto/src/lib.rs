@@ -7,6 +7,8 @@
 pub mod attribution;
 pub mod call;
 pub mod config;
+#[cfg(feature = "core")]
+pub mod core;
 pub mod endpoint;
 #[rustfmt::skip]
 #[expect(clippy::exhaustive_structs, reason = "message types are written as struct literals")]
@@ -17,7 +19,11 @@ pub mod message;
 pub mod method;
 pub mod pb;
 mod secret;
+#[cfg(feature = "core")]
+mod timer;
 pub mod value;
+#[cfg(feature = "core")]
+mod wall_clock;
 
 pub use endpoint::GrpcTarget;
 pub use method::Method;
