@@ -33,7 +33,6 @@ mod node;
 mod online;
 mod output;
 mod published;
-mod read;
 mod record;
 mod report;
 mod serve;

@@ -1,15 +1,13 @@
 //! What becomes of a call. §2, §11.
 
 use super::settle::{Effect, Pending};
-use super::{
-    Change, CodeDigest, Config, Core, Event, ExchangeId, KeyDigest, NodeRecord, Output, StoreId, read,
-};
+use super::{Change, CodeDigest, Config, Core, Event, ExchangeId, KeyDigest, NodeRecord, Output, StoreId};
 use crate::call::{Body, Call, ConfigReply, Credential, Incoming, Refusal, Reply};
 use crate::message::{
     Acknowledgement, ConfigApplied, FieldError, Heartbeat, HeartbeatReply, NodeError, Register, Registered,
 };
 use crate::value::{NodeId, Revision, ValueError};
-use crate::{Method, Secret};
+use crate::{Method, Secret, grpc, http};
 use std::sync::Arc;
 use web_time::Instant;
 
@@ -246,7 +244,7 @@ fn read_body(config: &Config, method: Method, body: Body) -> Result<(Call, Optio
         Body::Json(_) if method.http_route().is_none() => Err(Refusal::Unknown),
         Body::Json(body) => {
             check_size(body.len(), config.max_http_body)?;
-            Ok((read::json(method, &body).map_err(Refusal::Invalid)?, None))
+            Ok((http::decode(method, &body).map_err(Refusal::Invalid)?, None))
         }
         Body::Protobuf(_) if method.grpc_path().is_none() => Err(Refusal::Unknown),
         Body::Protobuf(message) => {
@@ -254,7 +252,7 @@ fn read_body(config: &Config, method: Method, body: Body) -> Result<(Call, Optio
             if method == Method::ReportNodeStats {
                 check_size(message.len(), config.max_stats_message)?;
             }
-            read::protobuf(method, &message).map_err(Refusal::Invalid)
+            grpc::decode(method, &message).map_err(Refusal::Invalid)
         }
     }
 }
@@ -285,7 +283,7 @@ fn check_items(call: &Call, most: usize) -> Result<(), Refusal> {
         Call::ReportUsage(usage) => usage.entries.len(),
         Call::ReportOutboundUsage(usage) => usage.items.len(),
         Call::ReportSessionEvents(sessions) => sessions.events.len(),
-        Call::ReportOnlineUsers(online) => online.users.iter().map(|user| 1 + user.ips.len()).sum(),
+        Call::ReportOnlineUsers(online) => online.users.iter().map(|user| 1 + user.ips.len()).sum::<usize>(),
         _ => 0,
     };
     check_size(items, most)
