@@ -7,6 +7,8 @@
 pub mod attribution;
 pub mod call;
 pub mod config;
+#[cfg(feature = "core")]
+pub mod core;
 pub mod endpoint;
 #[rustfmt::skip]
 #[expect(clippy::exhaustive_structs, reason = "message types are written as struct literals")]
