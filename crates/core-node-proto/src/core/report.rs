@@ -143,7 +143,7 @@ impl Core {
         let may_report =
             |user: &&OnlineUser| self.directory.may_report(id, user.user_id, user.node_protocol_id);
         let known: Vec<&OnlineUser> = online.users.iter().filter(may_report).collect();
-        let skipped = (online.users.len() - known.len() + online.unreadable) as u64;
+        let skipped = (online.users.len() - known.len()).saturating_add(online.unreadable) as u64;
         let seen = |user: &OnlineUser| {
             let id = user.user_id;
             let ips = user.ips.clone().into_iter();
