@@ -22,10 +22,10 @@ pub mod message;
 pub mod method;
 pub mod pb;
 mod secret;
-#[cfg(feature = "core")]
+#[cfg(any(feature = "agent", feature = "core"))]
 mod timer;
 pub mod value;
-#[cfg(feature = "core")]
+#[cfg(any(feature = "agent", feature = "core"))]
 mod wall_clock;
 
 pub use endpoint::GrpcTarget;
