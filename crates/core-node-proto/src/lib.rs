@@ -7,6 +7,7 @@
 pub mod attribution;
 pub mod call;
 pub mod config;
+pub mod core;
 pub mod endpoint;
 #[rustfmt::skip]
 #[expect(clippy::exhaustive_structs, reason = "message types are written as struct literals")]
