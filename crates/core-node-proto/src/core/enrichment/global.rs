@@ -41,7 +41,6 @@ fn is_global_v6(address: Ipv6Addr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     fn is_global(text: &str) -> bool {
         super::is_global(text.parse().unwrap())
