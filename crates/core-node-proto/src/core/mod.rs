@@ -25,6 +25,7 @@ mod command;
 mod config;
 mod digest;
 mod directory;
+pub mod enrichment;
 mod entropy;
 mod error;
 mod form;
