@@ -161,7 +161,7 @@ impl Core {
     pub(super) fn node_stats(&mut self, id: &NodeId, stats: NodeStats) -> Reply {
         let (at, stats) = (self.time_of_day(), Arc::new(stats));
         if let Some(node) = self.nodes.get_mut(id) {
-            node.stats.take(stats.clone(), at, self.config.stats_history);
+            node.stats.take(stats.clone(), at, self.now, self.config.stats_history);
         }
         self.push(Event::Stats { node: id.clone(), at, stats });
         ACKNOWLEDGED
