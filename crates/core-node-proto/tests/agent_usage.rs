@@ -204,7 +204,9 @@ fn what_core_has_not_taken_is_sent_again_as_it_is_with_growing_waits() {
 
 #[test]
 fn the_same_entries_go_over_http_when_grpc_is_away() {
-    let (mut node, first) = sampled(config(), 7);
+    let mut config = config();
+    config.heartbeat_period = seconds(1_000);
+    let (mut node, first) = sampled(config, 7);
     let mut lines = Vec::new();
     for _ in 0..3 {
         lines = node.fail(USAGE, code(GrpcCode::Unavailable));
@@ -265,14 +267,14 @@ fn a_batch_that_may_be_cores_is_too_old_to_be_sent_again_after_a_day() {
 #[test]
 fn a_batch_that_was_never_sent_is_not_too_old() {
     let mut node = Node::start(config(), Restored::Snapshot(Box::new(registered(5))));
-    node.is_quiet = false;
-    node.wait(seconds(10));
+    node.lines();
     node.fail(Method::Heartbeat, code(GrpcCode::Unauthenticated));
-    node.wait(seconds(48));
+    assert_eq!(node.wait(seconds(58)), ["sample Counters"]);
     node.counters(xray(&[(USER, 7, 0)]));
     assert_eq!(node.agent.0.waiting_batches(), 1);
     let mut late = node.restart(config(), "2030-03-03T03:05:00.000Z");
-    assert!(late.lines().contains(&"grpc ReportUsage u12 7+0 at 04:59.999".to_owned()));
+    let lines = late.lines();
+    assert!(lines.contains(&"grpc ReportUsage u12 7+0 at 04:59.999".to_owned()), "{lines:?}");
 }
 
 #[test]
@@ -293,7 +295,7 @@ fn a_call_that_core_does_not_have_goes_over_http_and_waits_if_it_is_not_there_ei
     assert_eq!(node.fail(USAGE, status(404)), [missing("Http")]);
     let lines = node.wait(seconds(299));
     assert!(!lines.iter().any(|line| line.contains("ReportUsage")), "{lines:?}");
-    assert_eq!(node.wait(seconds(1)), first);
+    assert!(node.wait(seconds(1)).contains(&first[0]));
 }
 
 #[test]
@@ -324,7 +326,6 @@ fn the_oldest_batches_that_were_never_sent_are_merged_when_there_are_too_many() 
     config.max_batches = 3;
     let (mut node, _) = sampled(config, 1);
     for minute in 2..=5 {
-        node.calls.clear();
         node.wait(seconds(60));
         node.counters(xray(&[(USER, minute * 10, 0)]));
     }
