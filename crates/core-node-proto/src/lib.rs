@@ -9,12 +9,17 @@ pub mod agent;
 pub mod attribution;
 pub mod call;
 pub mod config;
+#[cfg(feature = "core")]
+pub mod core;
 pub mod endpoint;
 #[rustfmt::skip]
 #[expect(clippy::exhaustive_structs, reason = "message types are written as struct literals")]
 #[path = "generated/nodeservice.rs"]
 mod generated;
+pub mod grpc;
+pub mod http;
 mod json;
+mod key_header;
 pub mod message;
 pub mod method;
 pub mod pb;
