@@ -6,7 +6,7 @@ mod world;
 
 use core_node_proto::agent::Policy;
 use proptest::prelude::*;
-use world::{ANSWERS, Answer, Step, World};
+use world::{ANSWERS, Answer, Step, World, config};
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let answer = prop_oneof![4 => Just(Answer::Ok), 3 => prop::sample::select(ANSWERS.to_vec())];
@@ -21,6 +21,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (0..70_000_u64).prop_map(Step::Wait),
         1 => (0..200_000_000_u64).prop_map(Step::Wait),
         1 => (-90_000_000..90_000_000_i64).prop_map(Step::WallClock),
+        1 => (0..100_000_u64).prop_map(Step::Back),
         1 => Just(Step::RestartProxy),
         3 => Just(Step::Crash),
         1 => Just(Step::Stop),
@@ -37,7 +38,7 @@ proptest! {
         steps in steps(),
         policy in prop::sample::select(vec![Policy::Resend, Policy::Resend, Policy::Quarantine, Policy::Discard]),
     ) {
-        let mut world = World::new(policy);
+        let mut world = World::new(config(policy));
         for step in steps {
             world.step(step);
         }
@@ -45,7 +46,7 @@ proptest! {
 
     #[test]
     fn everything_arrives_when_everything_works_again(steps in steps()) {
-        let mut world = World::new(Policy::Resend);
+        let mut world = World::new(config(Policy::Resend));
         for step in steps {
             world.step(step);
         }
@@ -58,7 +59,7 @@ fn a_crash_after_any_step_of_a_good_life_loses_nothing() {
     let life = good_life();
     for crash in 0..life.len() {
         for again in [None, Some(crash + 3)] {
-            let mut world = World::new(Policy::Resend);
+            let mut world = World::new(config(Policy::Resend));
             for (at, &step) in life.iter().enumerate() {
                 world.step(step);
                 if at == crash || Some(at) == again {

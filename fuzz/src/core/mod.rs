@@ -1,9 +1,13 @@
 //! The targets of `core-node-proto`.
 
+mod agent;
+#[path = "../../../crates/core-node-proto/tests/agent_support/world.rs"]
+mod agent_world;
 mod config;
 mod value;
 mod wire;
 
+pub use agent::core_agent;
 pub use config::core_config;
 pub use value::core_value;
 pub use wire::core_wire;

@@ -1,5 +1,7 @@
 //! An agent among a Core, a proxy and a disk that do whatever they are told, and the books about its bytes.
 
+#![allow(dead_code, reason = "each user uses its own part")]
+
 use core_node_proto::agent::{
     Agent, ApplyFailed, ApplyId, CallId, Config, Counters, Event, Output, Policy, Proxy, ProxyCounters,
     Restored, ReturnedContent, Seen, Snapshot, StoreFailed, StoreId, Traffic,
@@ -35,6 +37,8 @@ pub(crate) enum Step {
     Applied(bool),
     Publish(bool),
     Wait(u64),
+    /// Time that was seen before.
+    Back(u64),
     WallClock(i64),
     RestartProxy,
     Crash,
@@ -117,7 +121,8 @@ struct Core {
     handed: BTreeMap<u64, ReturnedContent>,
 }
 
-fn config(policy: Policy) -> Config {
+/// Settings with small limits, so that they are reached.
+pub(crate) fn config(policy: Policy) -> Config {
     let mut config = Config::new("n", "192.0.2.7".parse().unwrap(), 3100.try_into().unwrap(), "r");
     config.code = Some(Secret::new(marked(9)));
     config.usage_policy = policy;
@@ -145,8 +150,7 @@ fn timestamp(milliseconds: i64) -> Timestamp {
 }
 
 impl World {
-    pub(crate) fn new(policy: Policy) -> Self {
-        let config = config(policy);
+    pub(crate) fn new(config: Config) -> Self {
         let stored = format!(
             r#"{{"version":1,"authKey":"{}","nodeId":"1","proxies":{{"xray":{{"startedAt":{START},"users":{{}},"outbounds":{{}}}}}}}}"#,
             marked(1)
@@ -188,6 +192,10 @@ impl World {
                 self.core.revision = if back { revision.saturating_sub(1) } else { revision + 1 };
             }
             Step::Wait(milliseconds) => self.now += Duration::from_millis(milliseconds),
+            Step::Back(milliseconds) => {
+                let before = self.now.checked_sub(Duration::from_millis(milliseconds)).unwrap_or(self.now);
+                self.agent.handle_timeout(before);
+            }
             Step::WallClock(by) => self.set_clock(by),
             Step::RestartProxy => self.restart_proxy(),
             Step::Crash => self.restart(),
@@ -427,7 +435,8 @@ impl World {
             }
             self.finish_store(true);
         }
-        if self.last_values() == self.process.1 && read_last(&self.stored) == self.process.1 {
+        let stored = serde_json::from_slice(&self.stored.to_json()).unwrap();
+        if read_last(&self.books()) == self.process.1 && read_last(&stored) == self.process.1 {
             self.produced_outbound += sum(&self.process.1);
             self.process = (self.process.0 + 1, BTreeMap::new());
         }
@@ -462,11 +471,12 @@ impl World {
 
     fn wall_clock(&self) -> Timestamp {
         let passed = self.now.saturating_duration_since(self.wall.1).as_millis();
-        timestamp(self.wall.0.saturating_add(i64::try_from(passed).unwrap()))
+        timestamp(self.wall.0).saturating_add_milliseconds(u64::try_from(passed).unwrap())
     }
 
     fn set_clock(&mut self, by: i64) {
-        let at = self.wall_clock().unix_milliseconds().saturating_add(by).clamp(0, 4 * START);
+        let at = self.wall_clock().unix_milliseconds().saturating_add(by);
+        let at = at.clamp(Timestamp::MIN.unix_milliseconds(), Timestamp::MAX.unix_milliseconds());
         self.wall = (at, self.now);
         self.is_clock_true = false;
         self.agent.0.set_wall_clock(timestamp(at), self.now);
@@ -499,10 +509,6 @@ impl World {
         serde_json::from_slice(&self.agent.0.snapshot().to_json()).unwrap()
     }
 
-    fn last_values(&self) -> BTreeMap<Box<str>, Traffic> {
-        read_last(self.agent.0.snapshot())
-    }
-
     /// No byte of a user is lost or counted twice, whatever has happened: each is in the proxy, accumulated, unattributed, or
     /// in one batch that waits, was given back, or is Core's.
     fn check_books(&self) {
@@ -527,7 +533,7 @@ impl World {
             .map(|user| user[3].as_u64().unwrap() + user[4].as_u64().unwrap())
             .sum();
         let is_current = books["proxies"]["xray"]["startedAt"].as_i64() == Some(self.process.0);
-        let sampled = if is_current { sum(&self.last_values()) } else { 0 };
+        let sampled = if is_current { sum(&read_last(&books)) } else { 0 };
         let in_proxy = sum(&self.process.1) - sampled;
         let found = in_batches + accumulated + pair(&books["unattributed"]) + in_proxy;
         assert_eq!(
@@ -572,8 +578,7 @@ fn sum(table: &BTreeMap<Box<str>, Traffic>) -> u64 {
     table.values().map(|traffic| traffic.up + traffic.down).sum()
 }
 
-fn read_last(snapshot: &Snapshot) -> BTreeMap<Box<str>, Traffic> {
-    let books: Value = serde_json::from_slice(&snapshot.to_json()).unwrap();
+fn read_last(books: &Value) -> BTreeMap<Box<str>, Traffic> {
     let users = books["proxies"]["xray"]["users"].as_object().into_iter().flatten();
     let traffic = |pair: &Value| Traffic { up: pair[0].as_u64().unwrap(), down: pair[1].as_u64().unwrap() };
     users.map(|(name, pair)| (name.as_str().into(), traffic(pair))).collect()
