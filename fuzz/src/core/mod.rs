@@ -1,10 +1,12 @@
 //! The targets of `core-node-proto`.
 
 mod config;
+mod server;
 mod value;
 mod wire;
 
 pub use config::core_config;
+pub use server::core_server;
 pub use value::core_value;
 pub use wire::core_wire;
 
