@@ -16,6 +16,11 @@ fn core_config_takes_its_seeds() {
 }
 
 #[test]
+fn core_server_takes_its_seeds() {
+    replay("core_server");
+}
+
+#[test]
 fn core_value_takes_its_seeds() {
     replay("core_value");
 }
