@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 #[path = "core_support/fixture.rs"]
+#[allow(dead_code, reason = "each file uses its own part")]
 mod fixture;
 
 use core_node_proto::call::{Body, Call, Credential, Incoming, KeyPlacement, Reply};
@@ -204,7 +205,8 @@ fn bodies_and_reports_have_limits() {
         config.max_items = 2;
     });
     let key = || Credential::Key(Secret::new(marked(1)));
-    let mut send = |method, body| fixture.incoming(Incoming { method, credential: key(), body }).pop().unwrap();
+    let mut send =
+        |method, body| fixture.incoming(Incoming { method, credential: key(), body }).pop().unwrap();
     let json = |length: usize| Body::Json(format!("{:length$}", "{}").into());
     let protobuf = |length: usize| Body::Protobuf(vec![0; length].into());
     assert_eq!(send(Method::Heartbeat, json(40)), "reply: ok, sync");
@@ -597,7 +599,10 @@ fn an_answer_over_http_is_that_of_the_binding() {
     fixture.incoming(http::read_request(request).unwrap());
     let (_, reply) = fixture.replies.pop().unwrap();
     let response = http::response(Method::Heartbeat, &Ok(reply));
-    assert_eq!((response.status().as_u16(), &**response.body()), (201, &br#"{"ok":true,"needSync":true}"#[..]));
+    assert_eq!(
+        (response.status().as_u16(), &**response.body()),
+        (201, &br#"{"ok":true,"needSync":true}"#[..])
+    );
 }
 
 fn timed() -> Fixture {

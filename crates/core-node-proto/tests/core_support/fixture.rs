@@ -64,7 +64,8 @@ impl Fixture {
 
     /// Makes a call with the key of a node; 0 is none.
     pub(crate) fn call(&mut self, key: u64, call: Call) -> Vec<String> {
-        let credential = if key == 0 { Credential::Absent } else { Credential::Key(Secret::new(marked(key))) };
+        let credential =
+            if key == 0 { Credential::Absent } else { Credential::Key(Secret::new(marked(key))) };
         self.incoming(Incoming { method: call.method(), credential, body: Body::Call(call) })
     }
 
@@ -187,7 +188,9 @@ fn change(change: &Change) -> String {
         }
         Change::Batch { .. } => "batch".into(),
         Change::BatchForgotten { .. } => "no batch".into(),
-        Change::Outbound { node, tag, traffic } => format!("outbound {node}/{tag} {}", self::traffic(traffic)),
+        Change::Outbound { node, tag, traffic } => {
+            format!("outbound {node}/{tag} {}", self::traffic(traffic))
+        }
         Change::Session { event, .. } => format!("user {} {}", event.user_id, event.event_type),
         Change::Address { user, ip, seen } => format!("user {user} at {ip} {seen}"),
         Change::AddressInfo { ip, info, .. } => format!("about {ip} {}", info.text()),
