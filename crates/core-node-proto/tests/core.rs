@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 #[path = "core_support/fixture.rs"]
+#[allow(dead_code, reason = "each file uses its own part")]
 mod fixture;
 
 use core_node_proto::call::{Body, Call, Credential, Incoming, KeyPlacement, Reply};
@@ -503,6 +504,25 @@ fn all_nodes_get_the_same_configuration_and_not_copies() {
         fixture.call(key, Call::GetLatestConfig);
         let Some((_, Reply::Config(reply))) = fixture.replies.pop() else { panic!() };
         assert!(std::sync::Arc::ptr_eq(&reply.config, fixture.core.published().common()));
+    }
+}
+
+#[test]
+fn a_configuration_is_written_once_for_each_transport() {
+    let mut fixture = Fixture::new();
+    publish(&mut fixture);
+    let mut body = |key, is_http: bool| {
+        fixture.call(key, Call::GetLatestConfig);
+        let (_, reply) = fixture.replies.pop().unwrap();
+        if is_http {
+            http::response(Method::GetLatestConfig, &Ok(reply)).into_body()
+        } else {
+            grpc::reply(Method::GetLatestConfig, &reply)
+        }
+    };
+    for is_http in [true, false] {
+        let (one, other) = (body(1, is_http), body(2, is_http));
+        assert!(!one.is_empty() && one.as_ptr() == other.as_ptr());
     }
 }
 
