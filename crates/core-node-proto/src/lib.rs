@@ -12,11 +12,16 @@ pub mod endpoint;
 #[expect(clippy::exhaustive_structs, reason = "message types are written as struct literals")]
 #[path = "generated/nodeservice.rs"]
 mod generated;
+mod json;
 pub mod message;
 pub mod method;
 pub mod pb;
 mod secret;
+#[cfg(any(feature = "agent", feature = "core"))]
+mod timer;
 pub mod value;
+#[cfg(any(feature = "agent", feature = "core"))]
+mod wall_clock;
 
 pub use endpoint::GrpcTarget;
 pub use method::Method;

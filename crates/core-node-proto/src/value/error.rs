@@ -50,6 +50,9 @@ pub enum ValueError {
     /// A text that is no instant by the rules of [`Timestamp`](super::Timestamp).
     #[error("is not an ISO 8601 instant with a zone")]
     NotATimestamp,
+    /// A text that is no id: a digit that is not 0, then at most nine more.
+    #[error("is not a decimal id")]
+    NotAnId,
     /// A text that is no IP address.
     #[error("is not an IP address")]
     NotAnAddress,
