@@ -12,6 +12,8 @@ pub use admin::Admin;
 use crate::core_driver::{Handle, Input};
 use core_node_proto::call::{Incoming, Refusal, Reply};
 use faults::Faults;
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode};
 use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -174,4 +176,13 @@ async fn serve_grpc(io: Box<dyn Io>, _: SocketAddr, calls: Calls) {
     if let Err(error) = builder.serve_connection(io, service).await {
         tracing::debug!(%error, "a connection ended early");
     }
+}
+
+/// Returns a response of JSON.
+fn json(status: StatusCode, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
+    response
 }
