@@ -12,7 +12,10 @@ pub mod endpoint;
 #[expect(clippy::exhaustive_structs, reason = "message types are written as struct literals")]
 #[path = "generated/nodeservice.rs"]
 mod generated;
+pub mod grpc;
+pub mod http;
 mod json;
+mod key_header;
 pub mod message;
 pub mod method;
 pub mod pb;

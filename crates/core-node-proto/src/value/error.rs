@@ -10,6 +10,12 @@ pub enum ValueError {
     /// The text is not JSON, or not UTF-8.
     #[error("is not JSON")]
     NotJson,
+    /// The bytes are no protobuf message of this kind.
+    #[error("is not a protobuf message of its kind")]
+    NotProtobuf,
+    /// The call does not travel this way.
+    #[error("does not travel this way")]
+    OtherTransport,
     /// JSON nests too deep.
     #[error("nests deeper than {0} levels")]
     TooDeep(usize),
@@ -28,9 +34,12 @@ pub enum ValueError {
     /// Something other than a number.
     #[error("is not a number")]
     NotANumber,
-    /// A number with a fraction where only whole ones are possible, or one that is not finite.
+    /// A number with a fraction, or an infinite one, where only whole ones are possible.
     #[error("is not a whole number")]
     NotWhole,
+    /// A number that is infinite or not a number.
+    #[error("is not a finite number")]
+    NotFinite,
     /// A number outside of its range.
     #[error("is not from {least} to {most}")]
     OutOfRange {

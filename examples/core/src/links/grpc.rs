@@ -32,7 +32,7 @@ impl Links {
             check(status(&trailers).unwrap_or(GrpcCode::Unknown))?;
         }
         self.grpc.traffic().count_received();
-        let message = grpc::unframe(&body, self.receive_limit).map_err(|error| {
+        let message = grpc::unframe(body, self.receive_limit).map_err(|error| {
             tracing::debug!(%error, "the frame of a reply cannot be read");
             Failure::answered(FailureKind::Grpc(GrpcCode::Internal))
         })?;

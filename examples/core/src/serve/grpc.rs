@@ -3,13 +3,13 @@
 
 use super::Calls;
 use bytes::{Buf as _, BufMut as _, Bytes};
-use core_node_proto::call::{GrpcCode, Incoming, Refusal, Reply};
+use core_node_proto::call::{GrpcCode, Incoming, Refusal};
 use core_node_proto::{Method, grpc};
 use http::{HeaderValue, Request, Response};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use tonic::body::Body;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::Grpc;
@@ -61,20 +61,17 @@ impl tower_service::Service<tonic::Request<Bytes>> for Unary {
 
 async fn ask(calls: &Calls, incoming: Result<Incoming, Refusal>) -> Result<Bytes, Status> {
     let incoming = incoming.map_err(|refusal| refuse(&refusal))?;
-    let fault = calls.faults.of_method(name(incoming.method));
+    let method = incoming.method;
+    let fault = calls.faults.of_method(name(method));
     if let Some((code, false)) = fault {
         return Err(injected(code));
     }
     let reply = calls.call(incoming).await;
     match (fault, reply) {
         (Some((code, _)), Ok(_)) => Err(injected(code)),
-        (_, Ok(reply)) => Ok(write(&reply)),
+        (_, Ok(reply)) => Ok(grpc::reply(method, &reply)),
         (_, Err(refusal)) => Err(refuse(&refusal)),
     }
-}
-
-fn write(reply: &Reply) -> Bytes {
-    grpc::reply(reply)
 }
 
 fn refuse(refusal: &Refusal) -> Status {

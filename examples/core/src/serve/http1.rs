@@ -3,7 +3,7 @@
 use super::{Calls, IDLE_TIMEOUT, Io, READ_TIMEOUT};
 use bytes::Bytes;
 use core_node_proto::call::Refusal;
-use core_node_proto::{Method, http as binding};
+use core_node_proto::http as binding;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -37,27 +37,24 @@ async fn answer(request: Request<Incoming>, peer: SocketAddr, calls: &Calls) -> 
     if let Some(node) = calls.admin.route(&head) {
         return calls.admin.answer(node, &head, peer, &calls.handle).await;
     }
-    let method = Method::from_http_route(head.method.as_str(), head.uri.path());
     if body.len() > limit {
         // What is left of the body is not read, so the connection cannot be used again.
-        return close(refuse(method, Refusal::TooLarge));
+        return close(binding::refusal(&Refusal::TooLarge));
     }
     let fault = calls.faults.of_path(head.uri.path());
     if let Some((status, false)) = fault {
         return injected(status);
     }
-    let outcome = match binding::read_request(Request::from_parts(head, body)) {
-        Ok(incoming) => calls.call(incoming).await,
-        Err(refusal) => Err(refusal),
+    let incoming = match binding::read_request(Request::from_parts(head, body)) {
+        Ok(incoming) => incoming,
+        Err(refusal) => return binding::refusal(&refusal),
     };
+    let method = incoming.method;
+    let outcome = calls.call(incoming).await;
     match fault {
         Some((status, _)) if outcome.is_ok() => injected(status),
-        _ => binding::response(method.unwrap_or(Method::Heartbeat), &outcome),
+        _ => binding::response(method, &outcome),
     }
-}
-
-fn refuse(method: Option<Method>, refusal: Refusal) -> Response<Bytes> {
-    binding::response(method.unwrap_or(Method::Heartbeat), &Err(refusal))
 }
 
 fn injected(status: StatusCode) -> Response<Bytes> {
