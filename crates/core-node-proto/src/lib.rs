@@ -21,7 +21,11 @@ pub mod message;
 pub mod method;
 pub mod pb;
 mod secret;
+#[cfg(any(feature = "agent", feature = "core"))]
+mod timer;
 pub mod value;
+#[cfg(any(feature = "agent", feature = "core"))]
+mod wall_clock;
 
 pub use endpoint::GrpcTarget;
 pub use method::Method;

@@ -1,0 +1,3 @@
+//! Drivers and parts of the programs for `core-node-proto`: transport and file system, no policy.
+
+pub mod links;
