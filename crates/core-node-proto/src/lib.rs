@@ -7,6 +7,7 @@
 pub mod attribution;
 pub mod call;
 pub mod config;
+#[cfg(feature = "core")]
 pub mod core;
 pub mod endpoint;
 #[rustfmt::skip]
