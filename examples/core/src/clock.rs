@@ -28,5 +28,5 @@ impl Clock {
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let milliseconds = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_unix_milliseconds(milliseconds).unwrap_or_default()
+    Timestamp::from_unix_milliseconds(milliseconds).unwrap_or(Timestamp::MAX)
 }
