@@ -116,9 +116,11 @@ impl Driver {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             self.drain(news);
+            // While the clock stands still nothing becomes due.
+            let deadline = self.role.core.poll_timeout().filter(|_| self.role.clock == Clock::System);
             tokio::select! {
                 _ = inbox.recv_many(&mut batch, BATCH) => self.take(&mut batch, news),
-                () = sleep_until(self.role.core.poll_timeout()) => {
+                () = sleep_until(deadline) => {
                     let now = self.look_at_the_clock();
                     self.role.core.handle_timeout(now);
                 }
@@ -147,7 +149,7 @@ impl Driver {
 
     /// The system's clock may have been set since the last look.
     fn look_at_the_clock(&mut self) -> Instant {
-        let now = Instant::now();
+        let now = self.role.clock.now();
         self.role.core.set_wall_clock(self.role.clock.read(), now);
         now
     }
@@ -168,7 +170,7 @@ impl Driver {
                 }
                 Output::Store { id, changes } => {
                     self.role.tables.apply(&changes);
-                    self.role.core.handle_stored(id, Ok(()), Instant::now());
+                    self.role.core.handle_stored(id, Ok(()), self.role.clock.now());
                 }
                 Output::SetOnline { .. } => {} // the machine remembers them itself; here belongs a Redis
                 Output::Event(event) => self.tell(event, news),

@@ -137,10 +137,11 @@ impl Fixture {
     /// # Errors
     /// A member cannot be what it is.
     pub fn build(&self, now: Instant) -> Result<(Core, Tables, Clock), FixtureError> {
-        let clock = match self.read_members()?.clock {
-            Some(at) => Clock::Standing(at.parse().map_err(wrong("clock"))?),
-            None => Clock::Standing(Clock::System.read()),
+        let at = match self.read_members()?.clock {
+            Some(at) => at.parse().map_err(wrong("clock"))?,
+            None => Clock::System.read(),
         };
+        let clock = Clock::Standing { at, now };
         let (core, tables) = self.build_at(clock.read(), now)?;
         Ok((core, tables, clock))
     }

@@ -2,7 +2,7 @@
 
 use crate::core_driver::Role;
 use core_node_proto::Instant;
-use core_node_proto::core::{AddressRow, NodeRecord, Tables, Traffic};
+use core_node_proto::core::{AddressRow, NodeRecord, Tables, Traffic, UsageKey};
 use core_node_proto::message::{HttpBody as _, NodeStats, RuntimeStatus};
 use core_node_proto::value::{Address, Timestamp, UserId};
 use serde_json::{Map, Value, json};
@@ -68,8 +68,14 @@ fn node(record: &NodeRecord) -> Value {
 }
 
 fn usage(tables: &Tables) -> Vec<Value> {
-    let row = |(key, traffic): (&_, &Traffic)| {
-        let mut row = serde_json::to_value(key).unwrap_or_default();
+    let row = |(key, traffic): (&UsageKey, &Traffic)| {
+        let mut row = json!({
+            "nodeId": key.node_id.number(),
+            "userId": key.user_id.get(),
+            "subscriptionId": key.subscription_id.map(|id| id.get()),
+            "nodeProtocolId": key.node_protocol_id.get(),
+            "minute": key.minute.to_string(),
+        });
         count(&mut row, *traffic);
         row
     };
