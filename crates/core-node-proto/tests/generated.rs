@@ -48,7 +48,7 @@ fn check(folder: &str, kept: &str, config: prost_build::Config) {
     let kept = root.join(kept);
     let fresh = generate(&root.join(folder), config);
     if env::var_os("BLESS").is_some() {
-        fs::write(&kept, &fresh).unwrap();
+        fs::write(&kept, &fresh).expect("the code can be written");
     }
     let found = fs::read_to_string(&kept).unwrap_or_default().replace("\r\n", "\n");
     assert!(found == fresh, "{} is stale; renew it with BLESS=1", kept.display());

@@ -73,7 +73,7 @@ impl Base {
         let path = path.trim_end_matches('/');
         let text = format!("{}://{authority}{path}", if is_tls { "https" } else { "http" });
         let (host, port) = (read_host(host).map_err(|_| BaseError::Host)?, read_port(port)?);
-        if path.contains(['?', '#']) || format!("{text}/").parse::<Uri>().is_err() {
+        if path.contains(['?', '#']) || !path.is_ascii() || format!("{text}/").parse::<Uri>().is_err() {
             return Err(BaseError::Path);
         }
         Ok(Self { text: text.into(), host, port: port.unwrap_or(if is_tls { 443 } else { 80 }), is_tls })
