@@ -183,7 +183,9 @@ mod tests {
 
     #[test]
     fn what_is_no_sample_is_refused() {
-        for line in ["", "{}", r#"{"proxy":"xray"}"#, r#"{"proxy":"nginx","startedAt":"2030-01-02T03:04:05Z"}"#] {
+        for line in
+            ["", "{}", r#"{"proxy":"xray"}"#, r#"{"proxy":"nginx","startedAt":"2030-01-02T03:04:05Z"}"#]
+        {
             assert!(matches!(read_line(line), Err(LineError::Form(_))), "{line}");
         }
         assert!(matches!(read_line(r#"{"proxy":"xray","startedAt":"now"}"#), Err(LineError::StartedAt)));

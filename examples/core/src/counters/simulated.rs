@@ -38,8 +38,11 @@ impl Simulated {
         let inbounds = services.xray().map(|xray| xray.inbounds()).unwrap_or_default();
         keep(&mut self.xray, inbounds.into_iter().flat_map(|inbound| inbound.client_emails));
         let tags = services.xray().map(|xray| xray.outbound_tags()).unwrap_or_default();
-        keep(&mut self.outbounds, tags.into_iter());
-        keep(&mut self.mtproto, services.mtproto().map(|mtproto| user_names(mtproto.json())).unwrap_or_default());
+        keep(&mut self.outbounds, tags);
+        keep(
+            &mut self.mtproto,
+            services.mtproto().map(|mtproto| user_names(mtproto.json())).unwrap_or_default(),
+        );
     }
 
     /// Lets some of the users send and receive, and returns what was counted so far.
@@ -67,7 +70,11 @@ impl Simulated {
             if self.random.u8(..) < 192 {
                 // The addresses of examples, so that nobody is asked about them.
                 let ip = Ipv4Addr::from_bits(0xC633_6400 | (number & 0xFF));
-                seen.push(Seen { name: name.clone(), ip: Some(Address::from(std::net::IpAddr::V4(ip))), last_seen: None });
+                seen.push(Seen {
+                    name: name.clone(),
+                    ip: Some(Address::from(std::net::IpAddr::V4(ip))),
+                    last_seen: None,
+                });
             }
         }
         seen
@@ -146,7 +153,9 @@ mod tests {
         let before = one.xray.clone();
         one.configure(&NodeConfig::from_json(CONFIG.as_bytes()).unwrap().config);
         assert_eq!(one.xray, before);
-        one.configure(&NodeConfig::from_json(br#"{"revision":6,"clientMap":{},"services":{}}"#).unwrap().config);
+        one.configure(
+            &NodeConfig::from_json(br#"{"revision":6,"clientMap":{},"services":{}}"#).unwrap().config,
+        );
         assert!(one.xray.is_empty() && one.mtproto.is_empty() && one.outbounds.is_empty());
     }
 
