@@ -9,22 +9,26 @@
 //! is handed to a task of its own, and its end comes back as an input.
 
 use crate::clock::Clock;
+use crate::links;
+use bytes::Bytes;
 use core_node_proto::call::{Failure, Incoming, Refusal, Reply};
-use core_node_proto::core::{Core, Event, ExchangeId, Output, Tables};
+use core_node_proto::core::{Core, Event, ExchangeId, FetchId, Output, RequestId, Tables};
 use core_node_proto::message::RuntimeStatus;
 use core_node_proto::Instant;
+use http::{Request, Response};
 use program::client::Client;
 use program::sleep_until;
 use core_node_proto::value::{Timestamp, UserId};
 use std::collections::{HashMap, VecDeque};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, JoinSet};
 
 /// Calls taken between two drains at most.
 const BATCH: usize = 64;
 
 type Order = Box<dyn FnOnce(&mut Role, Instant) + Send>;
 /// What became of a fetch of a node's own status.
-pub type Fetched = Result<RuntimeStatus, Failure>;
+pub type Fetched = Result<Box<RuntimeStatus>, Failure>;
 
 /// What the task that owns the machine is told.
 pub(crate) enum Input {
@@ -44,6 +48,7 @@ pub struct Role {
     pub clock: Clock,
     /// Who came online and when: the latest [`Role::JOURNAL`] of them.
     pub journal: VecDeque<(UserId, Timestamp)>,
+    fetches: HashMap<FetchId, oneshot::Sender<Fetched>>,
     is_replaced: bool,
 }
 
@@ -54,12 +59,17 @@ impl Role {
     /// Returns a machine with its tables.
     #[must_use]
     pub fn new(core: Core, tables: Tables, clock: Clock) -> Self {
-        Self { core, tables, clock, journal: VecDeque::new(), is_replaced: false }
+        Self { core, tables, clock, journal: VecDeque::new(), fetches: HashMap::new(), is_replaced: false }
     }
 
     /// Begins anew with another machine. Calls under way are refused.
     pub fn replace(&mut self, core: Core, tables: Tables, clock: Clock) {
         *self = Self { is_replaced: true, ..Self::new(core, tables, clock) };
+    }
+
+    /// Sends the outcome of a fetch there.
+    pub fn await_fetch(&mut self, id: FetchId, outcome: oneshot::Sender<Fetched>) {
+        self.fetches.insert(id, outcome);
     }
 }
 
@@ -95,7 +105,7 @@ pub fn driver(
     end: impl Future<Output = ()> + Send,
 ) -> (Handle, impl Future<Output = Role> + Send) {
     let (inputs, inbox) = mpsc::channel(1024);
-    let driver = Driver { role, client, waiting: HashMap::new() };
+    let driver = Driver { role, client, waiting: HashMap::new(), requests: JoinSet::new(), aborts: HashMap::new() };
     (Handle(inputs), async move { driver.run(inbox, &mut news, end).await })
 }
 
@@ -103,6 +113,8 @@ struct Driver {
     role: Role,
     client: Client,
     waiting: HashMap<ExchangeId, oneshot::Sender<Result<Reply, Refusal>>>,
+    requests: JoinSet<(RequestId, Result<Response<Bytes>, Failure>)>,
+    aborts: HashMap<RequestId, AbortHandle>,
 }
 
 impl Driver {
@@ -120,6 +132,9 @@ impl Driver {
             let deadline = self.role.core.poll_timeout().filter(|_| self.role.clock == Clock::System);
             tokio::select! {
                 _ = inbox.recv_many(&mut batch, BATCH) => self.take(&mut batch, news),
+                Some(done) = self.requests.join_next() => if let Ok((id, outcome)) = done { // Err: aborted
+                    self.answered(id, outcome);
+                },
                 () = sleep_until(deadline) => {
                     let now = self.look_at_the_clock();
                     self.role.core.handle_timeout(now);
@@ -157,6 +172,8 @@ impl Driver {
     fn forget_the_replaced(&mut self) {
         if std::mem::take(&mut self.role.is_replaced) {
             self.waiting.clear();
+            self.aborts.clear();
+            self.requests = JoinSet::new();
         }
     }
 
@@ -173,18 +190,53 @@ impl Driver {
                     self.role.core.handle_stored(id, Ok(()), self.role.clock.now());
                 }
                 Output::SetOnline { .. } => {} // the machine remembers them itself; here belongs a Redis
+                Output::Query { id, query } => {
+                    let addresses = self.role.tables.addresses(&query);
+                    self.role.core.handle_addresses(id, addresses, self.role.clock.now());
+                }
+                Output::Request { id, request } => self.request(id, request),
+                Output::Cancel(id) => {
+                    if let Some(task) = self.aborts.remove(&id) {
+                        task.abort();
+                    }
+                }
                 Output::Event(event) => self.tell(event, news),
             }
         }
     }
 
+    fn request(&mut self, id: RequestId, request: Request<Bytes>) {
+        // One byte more than the machine takes, so that it sees when there is too much.
+        let limit = self.role.core.config().response_limit.saturating_add(1);
+        let client = self.client.clone();
+        let exchange = async move { (id, client.exchange(request, limit).await.map_err(links::failure)) };
+        self.aborts.insert(id, self.requests.spawn(exchange));
+    }
+
+    fn answered(&mut self, id: RequestId, outcome: Result<Response<Bytes>, Failure>) {
+        self.aborts.remove(&id);
+        let now = self.look_at_the_clock();
+        match outcome {
+            Ok(response) => self.role.core.handle_response(id, response, now),
+            Err(failure) => self.role.core.handle_failure(id, failure, now),
+        }
+    }
+
     fn tell(&mut self, event: Event, news: &mut impl FnMut(&mut Role, &Event)) {
         news(&mut self.role, &event);
-        if let Event::UserOnline { user, at } = event {
-            if self.role.journal.len() == Role::JOURNAL {
-                self.role.journal.pop_front();
+        match event {
+            Event::UserOnline { user, at } => {
+                if self.role.journal.len() == Role::JOURNAL {
+                    self.role.journal.pop_front();
+                }
+                self.role.journal.push_back((user, at));
             }
-            self.role.journal.push_back((user, at));
+            Event::RuntimeStatus { id, result, .. } => {
+                if let Some(waiting) = self.role.fetches.remove(&id) {
+                    let _ = waiting.send(result); // an error: who asked has gone away
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -233,7 +233,7 @@ impl Agent {
             node_protocol_id,
             ips: addresses.into_iter().map(|(ip, at)| OnlineIp { ip, last_seen: Some(at) }).collect(),
         });
-        OnlineUsers { users: users.collect() }
+        OnlineUsers { users: users.collect(), unreadable: 0 }
     }
 
     fn report_room(&self, purpose: Purpose, method: Method) -> Room {

@@ -1,16 +1,17 @@
 //! `GET /admin/nodes/:id/runtime-status[?fromNode=true]`, for administrators: only from this machine, or with a token.
 
 use super::json;
-use crate::core_driver::{Handle, Role};
+use crate::core_driver::{Fetched, Handle, Role};
+use core_node_proto::core::CommandError;
 use bytes::Bytes;
 use core_node_proto::value::NodeId;
-use core_node_proto::Secret;
-use core_node_proto::message::{HttpBody as _, StoredRuntimeStatus};
+use core_node_proto::{Instant, Secret};
+use core_node_proto::message::HttpBody as _;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use serde_json::json as value;
 use std::net::SocketAddr;
-use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Who may ask.
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ impl Admin {
         }
         let Ok(node) = NodeId::from_text(node) else { return unknown() };
         let from_node = head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "fromNode=true"));
-        let answer = if from_node { None } else { latest(node, handle).await };
+        let answer = if from_node { live(node, handle).await } else { latest(node, handle).await };
         answer.unwrap_or_else(|| problem(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"))
     }
 
@@ -52,7 +53,7 @@ impl Admin {
 
 /// What Core has of a node.
 async fn latest(node: NodeId, handle: &Handle) -> Option<Response<Bytes>> {
-    let found = handle.order(move |role, _| (role.core.node(&node).is_some(), snapshot(role, &node))).await?;
+    let found = handle.order(move |role, now| (role.core.node(&node).is_some(), snapshot(role, &node, now))).await?;
     Some(match found {
         (false, _) => unknown(),
         (true, None) => problem(StatusCode::NOT_FOUND, "the node has not reported yet"),
@@ -60,12 +61,33 @@ async fn latest(node: NodeId, handle: &Handle) -> Option<Response<Bytes>> {
     })
 }
 
-fn snapshot(role: &Role, node: &NodeId) -> Option<Vec<u8>> {
-    let latest = role.core.stats(node)?;
-    let received_at = latest.received_at;
-    let age = role.clock.read().unix_milliseconds().saturating_sub(received_at.unix_milliseconds());
-    let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
-    StoredRuntimeStatus { received_at, age, stats: (*latest.stats).clone() }.to_json().ok()
+fn snapshot(role: &Role, node: &NodeId, now: Instant) -> Option<Vec<u8>> {
+    role.core.runtime_status(node, now)?.to_json().ok()
+}
+
+/// What the node itself says now.
+async fn live(node: NodeId, handle: &Handle) -> Option<Response<Bytes>> {
+    let (outcome, waiting) = oneshot::channel();
+    let order = move |role: &mut Role, now| {
+        let id = role.core.fetch_runtime_status(&node, now)?;
+        role.await_fetch(id, outcome);
+        Ok::<_, CommandError>(())
+    };
+    if let Err(refused) = handle.order(order).await? {
+        return Some(match refused {
+            CommandError::UnknownNode => unknown(),
+            _ => problem(StatusCode::SERVICE_UNAVAILABLE, "too many are asked at once"),
+        });
+    }
+    Some(fetched(waiting.await.ok()?))
+}
+
+fn fetched(outcome: Fetched) -> Response<Bytes> {
+    match outcome.map(|status| status.to_json()) {
+        Ok(Ok(status)) => json(StatusCode::OK, status.into()),
+        Ok(Err(_)) => problem(StatusCode::BAD_GATEWAY, "the node's answer cannot be passed on"),
+        Err(failure) => problem(StatusCode::BAD_GATEWAY, &format!("the node does not answer: {}", failure.kind)),
+    }
 }
 
 fn unknown() -> Response<Bytes> {
