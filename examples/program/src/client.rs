@@ -78,7 +78,8 @@ impl Traffic {
         self.received.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn answered(&self, since: Instant) {
+    /// Counts an answer to what was sent then.
+    pub fn answered(&self, since: Instant) {
         let micros = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.latency.store(micros, Ordering::Relaxed);
         self.count_received();

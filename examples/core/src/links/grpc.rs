@@ -9,6 +9,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use program::client::NoAnswer;
+use std::time::Instant;
 
 /// What stands before a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
@@ -19,6 +20,7 @@ impl Links {
             tracing::error!(method = ?call.method(), "a call that gRPC does not have");
             Failure::new(Delivery::No, FailureKind::Other)
         })?;
+        let since = Instant::now();
         let (head, body) = self.grpc.open(request).await.map_err(failure)?.into_parts();
         if head.status != StatusCode::OK {
             return Err(Failure::answered(FailureKind::Grpc(code_of_http(head.status))));
@@ -31,7 +33,7 @@ impl Links {
         if status(&head.headers).is_none() {
             check(status(&trailers).unwrap_or(GrpcCode::Unknown))?;
         }
-        self.grpc.traffic().count_received();
+        self.grpc.traffic().answered(since);
         let message = grpc::unframe(body, self.receive_limit).map_err(|error| {
             tracing::debug!(%error, "the frame of a reply cannot be read");
             Failure::answered(FailureKind::Grpc(GrpcCode::Internal))

@@ -4,8 +4,8 @@ mod admin;
 pub mod control;
 mod dump;
 pub mod faults;
-mod grpc;
 mod http1;
+mod http2;
 
 pub use admin::Admin;
 
@@ -95,31 +95,20 @@ pub fn acceptors(identity: &dyn Fn() -> Result<Identity, TlsError>) -> Result<Ac
 /// TLS of the two listeners.
 #[derive(Clone)]
 pub struct Acceptors {
-    http: TlsAcceptor,
-    grpc: TlsAcceptor,
+    /// For HTTP.
+    pub http: TlsAcceptor,
+    /// For gRPC.
+    pub grpc: TlsAcceptor,
 }
 
-/// Where Core is served.
-pub struct Listeners {
-    /// HTTP.
-    pub http: TcpListener,
-    /// gRPC.
-    pub grpc: TcpListener,
-    /// TLS for both.
-    pub tls: Option<Acceptors>,
+/// Serves HTTP until the future is dropped, which closes all connections at once.
+pub async fn http(listener: TcpListener, tls: Option<TlsAcceptor>, calls: Calls) {
+    accept(&listener, tls, calls, http1::serve).await;
 }
 
-/// Serves connections until the future is dropped, which closes them at once.
-pub async fn serve(listeners: Listeners, calls: Calls) {
-    let Listeners { http, grpc, tls } = listeners;
-    let (http_tls, grpc_tls) = match tls {
-        Some(Acceptors { http, grpc }) => (Some(http), Some(grpc)),
-        None => (None, None),
-    };
-    tokio::join!(
-        accept(&http, http_tls, calls.clone(), http1::serve),
-        accept(&grpc, grpc_tls, calls, serve_grpc)
-    );
+/// Serves gRPC until the future is dropped, which closes all connections at once.
+pub async fn grpc(listener: TcpListener, tls: Option<TlsAcceptor>, calls: Calls) {
+    accept(&listener, tls, calls, serve_grpc).await;
 }
 
 /// Any stream of bytes that hyper takes.
@@ -171,7 +160,7 @@ async fn open(socket: TcpStream, tls: Option<TlsAcceptor>) -> Option<Box<dyn Io>
 async fn serve_grpc(io: Box<dyn Io>, _: SocketAddr, calls: Calls) {
     let service = service_fn(move |request| {
         let calls = calls.clone();
-        async move { Ok::<_, Infallible>(grpc::answer(calls, request).await) }
+        async move { Ok::<_, Infallible>(http2::answer(calls, request).await) }
     });
     let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     builder.timer(TokioTimer::new()).keep_alive_interval(IDLE_TIMEOUT).max_concurrent_streams(MAX_STREAMS);

@@ -7,7 +7,7 @@ use core_example::core_driver::{self, Handle, Role};
 use core_example::fixture::Fixture;
 use core_example::links::Links;
 use core_example::report::report;
-use core_example::serve::{self, Acceptors, Admin, Calls, Limits, Listeners};
+use core_example::serve::{self, Acceptors, Admin, Calls, Limits};
 use core_example::this_machine::ThisMachine;
 use core_node_proto::agent::{self, Agent, Restored};
 use core_node_proto::core::{Config, Core, Entropy, Event, Tables};
@@ -96,8 +96,12 @@ impl RunningCore {
         let http = bind(&settings.http).await;
         let grpc = bind(&settings.grpc).await;
         let addresses = (http.local_addr().unwrap(), grpc.local_addr().unwrap());
-        let serving = serve::serve(Listeners { http, grpc, tls: settings.tls }, calls.clone());
-        let run = vec![tokio::spawn(async move { drop(driver.await) }), tokio::spawn(serving)];
+        let (http_tls, grpc_tls) = settings.tls.map(|tls| (tls.http, tls.grpc)).unzip();
+        let run = vec![
+            tokio::spawn(async move { drop(driver.await) }),
+            tokio::spawn(serve::http(http, http_tls, calls.clone())),
+            tokio::spawn(serve::grpc(grpc, grpc_tls, calls.clone())),
+        ];
         Self { http: addresses.0, grpc: addresses.1, handle, calls, events, run }
     }
 
