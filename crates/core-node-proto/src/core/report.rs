@@ -183,12 +183,12 @@ impl Core {
             return Err(Refusal::Unavailable);
         }
         let batch = match &pending.effect {
-            Effect::Usage { node, batch: Some((batch, _)), .. } => Some((node.clone(), *batch)),
+            Effect::Usage { node, batch: Some(batch), .. } => Some((node.clone(), *batch)),
             _ => None,
         };
         let id = self.store(changes, pending.answering(exchange, ACKNOWLEDGED));
-        if let Some((node, batch)) = batch {
-            self.nodes.get_mut(&node).into_iter().for_each(|node| node.batches.begin(batch, id));
+        if let Some((node, (batch, at))) = batch {
+            self.nodes.get_mut(&node).into_iter().for_each(|node| node.batches.begin(batch, at, id));
         }
         Ok(Answer::Stored)
     }

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use core_node_proto::agent::{
-    Agent, ApplyId, CallId, Config, Counters, Event, Output, Proxy, ProxyCounters, Restored, Sampling, Snapshot,
-    StoreFailed, StoreId, Traffic,
+    Agent, ApplyId, CallId, Config, Counters, Event, Output, Proxy, ProxyCounters, Restored, Sampling,
+    Snapshot, StoreFailed, StoreId, Traffic,
 };
 use core_node_proto::call::{Call, ConfigReply, Delivery, Failure, FailureKind, GrpcCode, Link, Reply};
 use core_node_proto::config::NodeConfig;
@@ -44,8 +44,10 @@ pub(crate) fn config() -> Config {
 /// A snapshot of a registered node that runs on a revision.
 pub(crate) fn registered(revision: u32) -> Snapshot {
     let config = node_config(revision).to_json();
-    Snapshot::from_json(format!(r#"{{"version":1,"authKey":"key-1","nodeId":"1","config":{config}}}"#).as_bytes())
-        .unwrap()
+    Snapshot::from_json(
+        format!(r#"{{"version":1,"authKey":"key-1","nodeId":"1","config":{config}}}"#).as_bytes(),
+    )
+    .unwrap()
 }
 
 pub(crate) fn node_config(revision: u32) -> NodeConfig {
@@ -168,7 +170,8 @@ impl Node {
                     self.agent.0.handle_reply(id, heartbeat_reply(false), self.now);
                     return None;
                 }
-                let line = format!("{} {method:?}{}", if link == Link::Grpc { "grpc" } else { "http" }, said(&call));
+                let line =
+                    format!("{} {method:?}{}", if link == Link::Grpc { "grpc" } else { "http" }, said(&call));
                 self.calls.insert(method, (id, link, call, key));
                 Some(line)
             }
@@ -268,9 +271,12 @@ fn said(call: &Call) -> String {
         Call::ConfirmConfigApplied(applied) => format!(" {}", applied.revision),
         Call::ReportError(error) => format!(" {}", error.code.as_deref().unwrap_or("-")),
         Call::ReportSessionEvents(events) => format!(" {}", events.events.len()),
-        Call::ReportUsage(usage) => format!(" {}", usage.entries.iter().map(entry).collect::<Vec<_>>().join(", ")),
+        Call::ReportUsage(usage) => {
+            format!(" {}", usage.entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
         Call::ReportOutboundUsage(usage) => {
-            let items = usage.items.iter().map(|item| format!("{} {}+{}", item.tag, item.bytes_up, item.bytes_down));
+            let items =
+                usage.items.iter().map(|item| format!("{} {}+{}", item.tag, item.bytes_up, item.bytes_down));
             format!(" {}", items.collect::<Vec<_>>().join(", "))
         }
         Call::ReportOnlineUsers(online) => format!(" {}", online.users.len()),
