@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 #[path = "core_support/fixture.rs"]
+#[allow(dead_code, reason = "each file uses its own part")]
 mod fixture;
 
 use core_node_proto::call::{Body, Call, Credential, Incoming, KeyPlacement, Reply};

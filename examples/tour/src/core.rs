@@ -293,7 +293,7 @@ impl Story<'_> {
         self.done("on the same ports, with what it had stored");
         self.until("usage", acked).await?;
         self.row.link("grpc");
-        self.done("what nobody could tell about was sent again, and counted once");
+        self.done("the increments of the outage, too");
         Ok(self)
     }
 

@@ -295,7 +295,7 @@ impl Core {
     }
 
     /// Returns the samples of a node's statistics that are kept, oldest first.
-    pub fn history(&self, id: &NodeId) -> impl Iterator<Item = &Sample> {
+    pub fn history(&self, id: &NodeId) -> impl Iterator<Item = &Sample> + use<'_> {
         self.nodes.get(id).into_iter().flat_map(|node| &node.stats.history)
     }
 
