@@ -9,15 +9,17 @@
 //! is handed to a task of its own, and its end comes back as an input.
 
 use crate::clock::Clock;
-use core_node_proto::call::{Delivery, Failure, FailureKind, Incoming, Refusal, Reply};
+use crate::links;
+use bytes::Bytes;
+use core_node_proto::call::{Failure, Incoming, Refusal, Reply};
 use core_node_proto::core::{Core, Event, ExchangeId, FetchId, Output, RequestId, Tables};
 use core_node_proto::message::RuntimeStatus;
 use core_node_proto::Instant;
-use bytes::Bytes;
 use http::{Request, Response};
 use program::client::Client;
 use program::sleep_until;
-use std::collections::HashMap;
+use core_node_proto::value::{Timestamp, UserId};
+use std::collections::{HashMap, VecDeque};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -26,7 +28,7 @@ const BATCH: usize = 64;
 
 type Order = Box<dyn FnOnce(&mut Role, Instant) + Send>;
 /// What became of a fetch of a node's own status.
-pub type Fetched = Result<RuntimeStatus, Failure>;
+pub type Fetched = Result<Box<RuntimeStatus>, Failure>;
 
 /// What the task that owns the machine is told.
 pub(crate) enum Input {
@@ -44,15 +46,20 @@ pub struct Role {
     pub tables: Tables,
     /// Its time of day.
     pub clock: Clock,
+    /// Who came online and when: the latest [`Role::JOURNAL`] of them.
+    pub journal: VecDeque<(UserId, Timestamp)>,
     fetches: HashMap<FetchId, oneshot::Sender<Fetched>>,
     is_replaced: bool,
 }
 
 impl Role {
+    /// How many events the journal keeps.
+    pub const JOURNAL: usize = 1024;
+
     /// Returns a machine with its tables.
     #[must_use]
     pub fn new(core: Core, tables: Tables, clock: Clock) -> Self {
-        Self { core, tables, clock, fetches: HashMap::new(), is_replaced: false }
+        Self { core, tables, clock, journal: VecDeque::new(), fetches: HashMap::new(), is_replaced: false }
     }
 
     /// Begins anew with another machine. Calls under way are refused.
@@ -121,12 +128,14 @@ impl Driver {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             self.drain(news);
+            // While the clock stands still nothing becomes due.
+            let deadline = self.role.core.poll_timeout().filter(|_| self.role.clock == Clock::System);
             tokio::select! {
                 _ = inbox.recv_many(&mut batch, BATCH) => self.take(&mut batch, news),
                 Some(done) = self.requests.join_next() => if let Ok((id, outcome)) = done { // Err: aborted
                     self.answered(id, outcome);
                 },
-                () = sleep_until(self.role.core.poll_timeout()) => {
+                () = sleep_until(deadline) => {
                     let now = self.look_at_the_clock();
                     self.role.core.handle_timeout(now);
                 }
@@ -145,7 +154,8 @@ impl Driver {
                 }
                 Input::Order(order) => {
                     self.drain(news);
-                    order(&mut self.role, self.look_at_the_clock());
+                    let now = self.look_at_the_clock();
+                    order(&mut self.role, now);
                     self.forget_the_replaced();
                 }
             }
@@ -154,7 +164,7 @@ impl Driver {
 
     /// The system's clock may have been set since the last look.
     fn look_at_the_clock(&mut self) -> Instant {
-        let now = Instant::now();
+        let now = self.role.clock.now();
         self.role.core.set_wall_clock(self.role.clock.read(), now);
         now
     }
@@ -177,12 +187,12 @@ impl Driver {
                 }
                 Output::Store { id, changes } => {
                     self.role.tables.apply(&changes);
-                    self.role.core.handle_stored(id, Ok(()), Instant::now());
+                    self.role.core.handle_stored(id, Ok(()), self.role.clock.now());
                 }
                 Output::SetOnline { .. } => {} // the machine remembers them itself; here belongs a Redis
                 Output::Query { id, query } => {
                     let addresses = self.role.tables.addresses(&query);
-                    self.role.core.handle_addresses(id, addresses, Instant::now());
+                    self.role.core.handle_addresses(id, addresses, self.role.clock.now());
                 }
                 Output::Request { id, request } => self.request(id, request),
                 Output::Cancel(id) => {
@@ -196,8 +206,10 @@ impl Driver {
     }
 
     fn request(&mut self, id: RequestId, request: Request<Bytes>) {
-        let (client, limit) = (self.client.clone(), self.role.core.config().response_limit);
-        let exchange = async move { (id, client.exchange(request, limit).await.map_err(crate::links::failure)) };
+        // One byte more than the machine takes, so that it sees when there is too much.
+        let limit = self.role.core.config().response_limit.saturating_add(1);
+        let client = self.client.clone();
+        let exchange = async move { (id, client.exchange(request, limit).await.map_err(links::failure)) };
         self.aborts.insert(id, self.requests.spawn(exchange));
     }
 
@@ -212,10 +224,19 @@ impl Driver {
 
     fn tell(&mut self, event: Event, news: &mut impl FnMut(&mut Role, &Event)) {
         news(&mut self.role, &event);
-        if let Event::RuntimeStatus { id, result, .. } = event
-            && let Some(waiting) = self.role.fetches.remove(&id)
-        {
-            let _ = waiting.send(result); // an error: who asked has gone away
+        match event {
+            Event::UserOnline { user, at } => {
+                if self.role.journal.len() == Role::JOURNAL {
+                    self.role.journal.pop_front();
+                }
+                self.role.journal.push_back((user, at));
+            }
+            Event::RuntimeStatus { id, result, .. } => {
+                if let Some(waiting) = self.role.fetches.remove(&id) {
+                    let _ = waiting.send(result); // an error: who asked has gone away
+                }
+            }
+            _ => {}
         }
     }
 }

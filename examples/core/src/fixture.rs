@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::core_driver::Role;
 use core_node_proto::config::NodeConfig;
 use core_node_proto::core::{
-    Audience, CodeDigest, Config, Core, Directory, KeyDigest, NodeRecord, Stored, Tables,
+    Audience, CodeDigest, Config, ConfigParts, Core, Directory, KeyDigest, NodeRecord, Published, Stored, Tables,
 };
 use core_node_proto::message::Register;
 use core_node_proto::value::{
@@ -14,7 +14,7 @@ use core_node_proto::{Instant, Secret};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
@@ -137,10 +137,11 @@ impl Fixture {
     /// # Errors
     /// A member cannot be what it is.
     pub fn build(&self, now: Instant) -> Result<(Core, Tables, Clock), FixtureError> {
-        let clock = match self.read_members()?.clock {
-            Some(at) => Clock::Standing(at.parse().map_err(wrong("clock"))?),
-            None => Clock::Standing(Clock::System.read()),
+        let at = match self.read_members()?.clock {
+            Some(at) => at.parse().map_err(wrong("clock"))?,
+            None => Clock::System.read(),
         };
+        let clock = Clock::Standing { at, now };
         let (core, tables) = self.build_at(clock.read(), now)?;
         Ok((core, tables, clock))
     }
@@ -172,7 +173,7 @@ impl Members {
             stored.last_node = stored.last_node.max(u32::try_from(node.node_id).unwrap_or(0));
         }
         let config = node_config(self.config.clone(), self.revision)?;
-        stored.published.set(&Audience::All, Arc::new(config));
+        stored.published = Published::new(Arc::new(config));
         Ok(stored)
     }
 
@@ -203,7 +204,7 @@ impl Node {
         let text = |text: &Option<String>, default: &str| text.clone().unwrap_or_else(|| default.to_owned());
         let ip = match &self.ip {
             Some(ip) => ip.parse().map_err(wrong("nodes"))?,
-            None => Address::from(Ipv4Addr::LOCALHOST),
+            None => Address::from(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         };
         let registration = Register {
             code: Secret::default(),
@@ -232,11 +233,11 @@ impl Node {
 /// # Errors
 /// It cannot be read, or Core does not take it.
 pub fn publish(role: &mut Role, parts: Option<PublishedParts>, now: Instant) -> Result<u32, FixtureError> {
-    let config = match parts {
-        Some(parts) => Arc::new(node_config(parts, 0)?),
-        None => role.core.published().common().clone(),
+    let parts = match parts {
+        Some(parts) => ConfigParts::from(&node_config(parts, 0)?),
+        None => ConfigParts::from(&**role.core.published().common()),
     };
-    let revision = role.core.publish(Audience::All, &config, now).map_err(wrong("publish"))?;
+    let revision = role.core.publish(parts, Audience::All, now).map_err(wrong("publish"))?;
     Ok(revision.get())
 }
 

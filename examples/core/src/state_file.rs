@@ -34,8 +34,7 @@ impl Writer {
 
 fn write(path: Option<&Path>, snapshot: &Snapshot) -> Result<(), StoreFailed> {
     let Some(path) = path else { return Ok(()) };
-    let bytes = serde_json::to_vec(snapshot).map_err(io::Error::from);
-    bytes.and_then(|bytes| file::write(path, &bytes)).map_err(|error| {
+    file::write(path, &snapshot.to_json()).map_err(|error| {
         tracing::error!(%error, path = %path.display(), "the state was not saved");
         StoreFailed
     })
@@ -46,13 +45,5 @@ fn write(path: Option<&Path>, snapshot: &Snapshot) -> Result<(), StoreFailed> {
 /// # Errors
 /// The file is there but cannot be read, which is no reason to begin anew.
 pub fn restore(path: &Path) -> io::Result<Restored> {
-    Ok(match file::read(path)?.map(|bytes| serde_json::from_slice(&bytes)) {
-        None => Restored::Nothing,
-        Some(Ok(snapshot)) => Restored::Snapshot(snapshot),
-        Some(Err(error)) => {
-            // Where it breaks, but not what stands there.
-            tracing::error!(line = error.line(), column = error.column(), "the state cannot be used");
-            Restored::Broken
-        }
-    })
+    Ok(Restored::from_json(file::read(path)?.as_deref()))
 }

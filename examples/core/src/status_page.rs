@@ -3,9 +3,8 @@
 //! Anybody who reaches the port may ask: the protocol has no credential for Core at the node. There are figures only.
 
 use crate::agent_driver::Handle;
-use crate::clock;
 use bytes::Bytes;
-use core_node_proto::message::RuntimeStatus;
+use core_node_proto::message::{HttpBody as _, RuntimeStatus};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -58,8 +57,10 @@ fn answer(request: &Request<Incoming>, agent: &Handle) -> Response<Bytes> {
     let Some(stats) = agent.latest_stats() else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "nothing was measured yet\n");
     };
-    let status = RuntimeStatus { at: Some(clock::now()), ..RuntimeStatus::from(stats) };
-    let mut response = Response::new(Bytes::from(status.to_json()));
+    let Ok(status) = (RuntimeStatus { at: Some(stats.0), stats: stats.1 }).to_json() else {
+        return plain(StatusCode::INTERNAL_SERVER_ERROR, "what was measured cannot be written\n");
+    };
+    let mut response = Response::new(Bytes::from(status));
     let content_type = HeaderValue::from_static("application/json; charset=utf-8");
     response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
     response

@@ -2,13 +2,14 @@
 
 use super::json;
 use crate::core_driver::{Fetched, Handle, Role};
-use bytes::Bytes;
 use core_node_proto::core::CommandError;
+use bytes::Bytes;
 use core_node_proto::value::NodeId;
 use core_node_proto::{Instant, Secret};
+use core_node_proto::message::HttpBody as _;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
-use serde_json::{Value, json as value};
+use serde_json::json as value;
 use std::net::SocketAddr;
 use tokio::sync::oneshot;
 
@@ -56,19 +57,12 @@ async fn latest(node: NodeId, handle: &Handle) -> Option<Response<Bytes>> {
     Some(match found {
         (false, _) => unknown(),
         (true, None) => problem(StatusCode::NOT_FOUND, "the node has not reported yet"),
-        (true, Some(status)) => json(StatusCode::OK, status.to_string().into()),
+        (true, Some(status)) => json(StatusCode::OK, status.into()),
     })
 }
 
-fn snapshot(role: &Role, node: &NodeId, now: Instant) -> Option<Value> {
-    let status = role.core.runtime_status(node, now)?;
-    let body = serde_json::from_str::<Value>(&status.body().to_json()).ok()?;
-    Some(value!({
-        "source": "core",
-        "receivedAt": status.received_at.to_string(),
-        "ageMs": u64::try_from(status.age.as_millis()).unwrap_or(u64::MAX),
-        "status": body,
-    }))
+fn snapshot(role: &Role, node: &NodeId, now: Instant) -> Option<Vec<u8>> {
+    role.core.runtime_status(node, now)?.to_json().ok()
 }
 
 /// What the node itself says now.
@@ -89,11 +83,9 @@ async fn live(node: NodeId, handle: &Handle) -> Option<Response<Bytes>> {
 }
 
 fn fetched(outcome: Fetched) -> Response<Bytes> {
-    match outcome {
-        Ok(status) => match serde_json::from_str::<Value>(&status.to_json()) {
-            Ok(status) => json(StatusCode::OK, value!({"source": "node", "status": status}).to_string().into()),
-            Err(_) => problem(StatusCode::BAD_GATEWAY, "the node's answer cannot be read"),
-        },
+    match outcome.map(|status| status.to_json()) {
+        Ok(Ok(status)) => json(StatusCode::OK, status.into()),
+        Ok(Err(_)) => problem(StatusCode::BAD_GATEWAY, "the node's answer cannot be passed on"),
         Err(failure) => problem(StatusCode::BAD_GATEWAY, &format!("the node does not answer: {}", failure.kind)),
     }
 }

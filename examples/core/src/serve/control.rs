@@ -4,13 +4,11 @@
 use super::dump::dump;
 use super::faults::{Fault, FaultAnswer};
 use super::{Calls, IDLE_TIMEOUT, READ_TIMEOUT, json};
-use crate::clock::Clock;
 use crate::core_driver::Role;
 use crate::fixture::{Fixture, PublishedParts};
 use bytes::Bytes;
 use core_node_proto::Instant;
 use core_node_proto::call::GrpcCode;
-use core_node_proto::value::Timestamp;
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -87,7 +85,7 @@ impl Control {
             }
             ("POST", "/clock") => {
                 let change = read(body)?;
-                self.order(move |role, now| set_clock(role, &change, now)).await
+                self.order(move |role, _| set_clock(role, &change)).await
             }
             ("POST", "/publish") => {
                 let Publish { config } = read(body)?;
@@ -124,20 +122,17 @@ struct ClockChange {
     advance_ms: Option<u64>,
 }
 
-fn set_clock(role: &mut Role, change: &ClockChange, now: Instant) -> Result<Value, Problem> {
+fn set_clock(role: &mut Role, change: &ClockChange) -> Result<Value, Problem> {
     let at = match &change.at {
         Some(at) => at.parse().map_err(bad)?,
         None => role.clock.read().saturating_add_milliseconds(change.advance_ms.unwrap_or(0)),
     };
-    stand(role, at, now);
-    Ok(value!({"now": at.to_string()}))
-}
-
-/// What is due at this time of day is done before the next call.
-fn stand(role: &mut Role, at: Timestamp, now: Instant) {
-    role.clock = Clock::Standing(at);
+    role.clock = role.clock.standing_at(at);
+    // What is due by then is done before the next call.
+    let now = role.clock.now();
     role.core.set_wall_clock(at, now);
     role.core.handle_timeout(now);
+    Ok(value!({"now": at.to_string()}))
 }
 
 #[derive(Deserialize)]

@@ -2,9 +2,9 @@
 
 use crate::core_driver::Role;
 use core_node_proto::Instant;
-use core_node_proto::core::{NodeRecord, Tables, Traffic};
-use core_node_proto::message::{HttpBody as _, NodeStats, SystemStats};
-use core_node_proto::value::Timestamp;
+use core_node_proto::core::{AddressRow, NodeRecord, Tables, Traffic, UsageKey};
+use core_node_proto::message::{HttpBody as _, NodeStats, RuntimeStatus};
+use core_node_proto::value::{Address, Timestamp, UserId};
 use serde_json::{Map, Value, json};
 
 /// Returns the state.
@@ -20,13 +20,16 @@ pub(super) fn dump(role: &Role, now: Instant) -> Value {
         "outbounds": outbounds(role),
         "sessionEvents": tables.sessions,
         "userIps": addresses(tables),
-        "onlineKeys": map(core.online_keys(now).map(|(key, until)| (key.to_string(), text(until)))),
+        "onlineKeys": map(core.online(now).into_iter().map(|(key, left)| {
+            let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            (key.to_string(), text(at.saturating_add_milliseconds(left)))
+        })),
         "events": role.journal.iter().map(|(user, at)| {
             json!({"type": "user.online", "userId": user.get(), "at": at.to_string()})
         }).collect::<Vec<_>>(),
         "stats": map(tables.nodes.keys().filter_map(|id| {
-            let status = core.runtime_status(id, now)?;
-            Some((id.to_string(), stats(&status.stats, status.received_at)))
+            let latest = core.stats(id)?;
+            Some((id.to_string(), stats(&latest.stats, latest.received_at)))
         })),
         "skipped": core.skipped(),
         "replays": core.replays(),
@@ -65,8 +68,14 @@ fn node(record: &NodeRecord) -> Value {
 }
 
 fn usage(tables: &Tables) -> Vec<Value> {
-    let row = |(key, traffic): (&_, &Traffic)| {
-        let mut row = serde_json::to_value(key).unwrap_or_default();
+    let row = |(key, traffic): (&UsageKey, &Traffic)| {
+        let mut row = json!({
+            "nodeId": key.node_id.number(),
+            "userId": key.user_id.get(),
+            "subscriptionId": key.subscription_id.map(|id| id.get()),
+            "nodeProtocolId": key.node_protocol_id.get(),
+            "minute": key.minute.to_string(),
+        });
         count(&mut row, *traffic);
         row
     };
@@ -96,8 +105,7 @@ fn count(row: &mut Value, traffic: Traffic) {
 }
 
 fn addresses(tables: &Tables) -> Vec<Value> {
-    let row = |((user, ip), row): (&(_, _), &core_node_proto::core::AddressRow)| {
-        let (user, ip): (&core_node_proto::value::UserId, &core_node_proto::value::Address) = (user, ip);
+    let row = |((user, ip), row): (&(UserId, Address), &AddressRow)| {
         json!({
             "userId": user.get(), "ip": ip.to_string(),
             "firstSeenAt": row.first_seen_at.to_string(), "lastSeenAt": row.last_seen_at.to_string(),
@@ -107,33 +115,10 @@ fn addresses(tables: &Tables) -> Vec<Value> {
 }
 
 fn stats(stats: &NodeStats, at: Timestamp) -> Value {
-    let mtproto = stats.mtproto.as_ref().map(|statuses| statuses.to_json());
-    json!({
-        "at": at.to_string(),
-        "system": stats.system.as_ref().map(system),
-        "xray": stats.xray.map(|xray| {
-            let mut members = json!({"running": xray.running});
-            if let Some(uptime) = xray.uptime_seconds {
-                members["uptimeSeconds"] = uptime.into();
-            }
-            members
-        }),
-        "mtproto": mtproto.and_then(|json| serde_json::from_str::<Value>(&json).ok()),
-    })
-}
-
-fn system(system: &SystemStats) -> Value {
-    json!({
-        "uptimeSeconds": system.uptime_seconds,
-        "cpuPercent": system.cpu_percent,
-        "cpuCores": system.cpu_cores,
-        "ramUsed": system.ram_used.get(),
-        "ramTotal": system.ram_total.get(),
-        "diskUsed": system.disk_used.get(),
-        "diskTotal": system.disk_total.get(),
-        "netRxPerSec": system.net_rx_per_sec,
-        "netTxPerSec": system.net_tx_per_sec,
-        "netRxTotal": system.net_rx_total.get(),
-        "netTxTotal": system.net_tx_total.get(),
-    })
+    let json = RuntimeStatus { at: Some(at), stats: stats.clone() }.to_json().unwrap_or_default();
+    let mut members: Map<String, Value> = serde_json::from_slice(&json).unwrap_or_default();
+    for name in ["system", "xray", "mtproto"] {
+        members.entry(name).or_insert(Value::Null);
+    }
+    Value::Object(members)
 }

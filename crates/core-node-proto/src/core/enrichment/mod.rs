@@ -35,6 +35,5 @@ mod throttle;
 
 pub use config::{Config, ConfigError, Provider, RateLimit};
 pub use job::{Job, Problem, Report};
-#[expect(unused_imports, reason = "Core is yet to own it")]
 pub(in crate::core) use machine::{Enrichment, Task};
 pub use query::AddressQuery;
