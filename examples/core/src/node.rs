@@ -8,8 +8,8 @@ use std::sync::{Arc, mpsc};
 
 /// What an agent asks of its machine.
 pub trait Node: Send + 'static {
-    /// Reads the counters of the proxies; `None`: there is nothing to read yet.
-    fn counters(&mut self) -> Option<Counters>;
+    /// Reads the counters of the proxies: those of processes that are gone first. Nothing if there is nothing to read yet.
+    fn counters(&mut self) -> Vec<Counters>;
     /// Measures the machine.
     fn stats(&mut self) -> Option<NodeStats>;
     /// Lists who is connected.
@@ -51,7 +51,7 @@ impl Worker {
         let (sender, queue) = mpsc::channel();
         std::thread::spawn(move || {
             for task in queue {
-                if let Some(done) = carry_out(&mut node, task) {
+                for done in carry_out(&mut node, task) {
                     tell(done);
                 }
             }
@@ -70,11 +70,11 @@ impl Worker {
     }
 }
 
-fn carry_out(node: &mut impl Node, task: Task) -> Option<Done> {
+fn carry_out(node: &mut impl Node, task: Task) -> Vec<Done> {
     match task {
-        Task::Sample(Sampling::Counters) => node.counters().map(Done::Counters),
-        Task::Sample(Sampling::Stats) => node.stats().map(Done::Stats),
-        Task::Sample(Sampling::Online) => node.online().map(Done::Online),
-        Task::Apply(id, config) => Some(Done::Applied(id, node.apply(&config))),
+        Task::Sample(Sampling::Counters) => node.counters().into_iter().map(Done::Counters).collect(),
+        Task::Sample(Sampling::Stats) => node.stats().map(Done::Stats).into_iter().collect(),
+        Task::Sample(Sampling::Online) => node.online().map(Done::Online).into_iter().collect(),
+        Task::Apply(id, config) => vec![Done::Applied(id, node.apply(&config))],
     }
 }
