@@ -11,14 +11,14 @@
 use crate::clock::Clock;
 use crate::links;
 use bytes::Bytes;
+use core_node_proto::Instant;
 use core_node_proto::call::{Failure, Incoming, Refusal, Reply};
 use core_node_proto::core::{Core, Event, ExchangeId, FetchId, Output, RequestId, Tables};
 use core_node_proto::message::RuntimeStatus;
-use core_node_proto::Instant;
+use core_node_proto::value::{Timestamp, UserId};
 use http::{Request, Response};
 use program::client::Client;
 use program::sleep_until;
-use core_node_proto::value::{Timestamp, UserId};
 use std::collections::{HashMap, VecDeque};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
@@ -105,7 +105,8 @@ pub fn driver(
     end: impl Future<Output = ()> + Send,
 ) -> (Handle, impl Future<Output = Role> + Send) {
     let (inputs, inbox) = mpsc::channel(1024);
-    let driver = Driver { role, client, waiting: HashMap::new(), requests: JoinSet::new(), aborts: HashMap::new() };
+    let driver =
+        Driver { role, client, waiting: HashMap::new(), requests: JoinSet::new(), aborts: HashMap::new() };
     (Handle(inputs), async move { driver.run(inbox, &mut news, end).await })
 }
 

@@ -4,7 +4,8 @@ use crate::clock::Clock;
 use crate::core_driver::Role;
 use core_node_proto::config::NodeConfig;
 use core_node_proto::core::{
-    Audience, CodeDigest, Config, ConfigParts, Core, Directory, KeyDigest, NodeRecord, Published, Stored, Tables,
+    Audience, CodeDigest, Config, ConfigParts, Core, Directory, KeyDigest, NodeRecord, Published, Stored,
+    Tables,
 };
 use core_node_proto::message::Register;
 use core_node_proto::value::{
@@ -167,7 +168,8 @@ impl Members {
     fn stored(&self) -> Result<Stored, FixtureError> {
         let mut stored = Stored::default();
         stored.directory = self.directory()?;
-        stored.codes = self.codes.iter().map(|code| (CodeDigest::of(&Secret::new(code.clone())), None)).collect();
+        stored.codes =
+            self.codes.iter().map(|code| (CodeDigest::of(&Secret::new(code.clone())), None)).collect();
         for node in &self.nodes {
             stored.nodes.push(Arc::new(node.record()?));
             stored.last_node = stored.last_node.max(u32::try_from(node.node_id).unwrap_or(0));

@@ -90,10 +90,9 @@ fn of_event(event: &Event) -> Option<(&'static str, Value)> {
         Event::StateLost => ("state_lost", json!({"error": "the state file cannot be used"})),
         Event::CleartextTarget => ("cleartext", json!({"error": "gRPC goes to another machine without TLS"})),
         Event::Registered { node_id } => ("registered", json!({"node": node_id.to_string()})),
-        Event::RegistrationRefused { reason, may_be_used } => (
-            "registration_refused",
-            json!({"error": reason.to_string(), "code_may_be_used": may_be_used}),
-        ),
+        Event::RegistrationRefused { reason, may_be_used } => {
+            ("registration_refused", json!({"error": reason.to_string(), "code_may_be_used": may_be_used}))
+        }
         Event::Active => ("active", json!({})),
         Event::Unauthorized => ("unauthorized", json!({"error": "Core does not know the key"})),
         Event::SuspectedAuth => ("suspected_auth", json!({"error": "Core answers UNKNOWN to everything"})),
@@ -106,16 +105,22 @@ fn of_event(event: &Event) -> Option<(&'static str, Value)> {
         Event::Missing { method, link } => {
             ("missing", json!({"call": format!("{method:?}"), "link": format!("{link:?}").to_lowercase()}))
         }
-        Event::Refused(method) => ("refused", json!({"call": format!("{method:?}"), "error": "Core will not take it"})),
+        Event::Refused(method) => {
+            ("refused", json!({"call": format!("{method:?}"), "error": "Core will not take it"}))
+        }
         Event::ConfigWarning(warning) => ("config_warning", json!({"warning": warning.to_string()})),
         Event::WentBack { from, to } => ("went_back", json!({"from": from.get(), "to": to.get()})),
-        Event::ConfigRefused { code } => ("config_refused", json!({"code": code, "error": "it cannot be taken"})),
+        Event::ConfigRefused { code } => {
+            ("config_refused", json!({"code": code, "error": "it cannot be taken"}))
+        }
         Event::Applied { revision } => ("applied", json!({"revision": revision.get()})),
         Event::ApplyFailed { revision } => {
             ("apply_failed", json!({"revision": revision.get(), "error": "the one before stays"}))
         }
         Event::Confirmed { revision } => ("confirmed", json!({"revision": revision.get()})),
-        Event::ConfirmationDropped { revision } => ("confirmation_dropped", json!({"revision": revision.get()})),
+        Event::ConfirmationDropped { revision } => {
+            ("confirmation_dropped", json!({"revision": revision.get()}))
+        }
         Event::StoreFailed => ("store_failed", json!({"error": "the state was not saved"})),
         Event::Returned(returned) => ("returned", of_returned(returned)),
         Event::StatsUnusable(error) => ("stats_unusable", json!({"error": error.to_string()})),

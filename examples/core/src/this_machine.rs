@@ -4,7 +4,7 @@
 //! refuse what it cannot run.
 
 use crate::clock;
-use crate::counters::{Lines, LineError, Simulated, read_line};
+use crate::counters::{LineError, Lines, Simulated, read_line};
 use crate::host::Host;
 use crate::node::Node;
 use core_node_proto::agent::{ApplyFailed, Counters, Seen};
@@ -107,7 +107,8 @@ impl Node for ThisMachine {
         check(config.services())?;
         self.proxies.configure(config);
         self.runs_xray = config.services().xray().is_some();
-        self.mtproto_tags = config.services().mtproto().map(|mtproto| mtproto.inbound_tags()).unwrap_or_default();
+        self.mtproto_tags =
+            config.services().mtproto().map(|mtproto| mtproto.inbound_tags()).unwrap_or_default();
         Ok(())
     }
 }
@@ -127,7 +128,8 @@ mod tests {
     use super::*;
 
     fn config(services: &str) -> NodeConfig {
-        let json = format!(r#"{{"revision":1,"clientMap":{{}},"mtprotoClientMap":{{}},"services":{services}}}"#);
+        let json =
+            format!(r#"{{"revision":1,"clientMap":{{}},"mtprotoClientMap":{{}},"services":{services}}}"#);
         NodeConfig::from_json(json.as_bytes()).unwrap().config
     }
 

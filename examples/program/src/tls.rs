@@ -50,6 +50,12 @@ pub struct Identity {
     key: PrivateKeyDer<'static>,
 }
 
+impl Clone for Identity {
+    fn clone(&self) -> Self {
+        Self { chain: self.chain.clone(), key: self.key.clone_key() }
+    }
+}
+
 impl Identity {
     /// Makes a certificate for these host names and addresses; nobody but itself vouches for it.
     ///

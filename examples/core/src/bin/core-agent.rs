@@ -6,7 +6,7 @@ use core_example::clock;
 use core_example::links::{Links, RECEIVE_LIMIT};
 use core_example::node::Node as _;
 use core_example::report::report;
-use core_example::settings::Settings;
+use core_example::settings::AgentSettings;
 use core_example::this_machine::{SharedLines, ThisMachine};
 use core_example::{state_file, status_page};
 use core_node_proto::agent::{Agent, Config, Event, Restored};
@@ -81,7 +81,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     counters: Option<PathBuf>,
     #[command(flatten)]
-    settings: Settings,
+    settings: AgentSettings,
     /// End after this time.
     #[arg(long = "for", value_parser = duration)]
     limit: Option<Duration>,
@@ -143,7 +143,8 @@ async fn main() -> ExitCode {
     if let Ok(address) = listener.local_addr() {
         printer.event("listening", json!({"addr": address.to_string()}));
     }
-    live(&arguments, printer, agent, Host { links: links.0, state: arguments.state.clone(), node }, listener).await
+    live(&arguments, printer, agent, Host { links: links.0, state: arguments.state.clone(), node }, listener)
+        .await
 }
 
 async fn live(
@@ -202,8 +203,10 @@ fn fatal(event: &Event) -> Option<(String, &'static str)> {
 
 fn links(arguments: &Arguments) -> Result<(Links, GrpcTarget), String> {
     let base = Base::parse(&arguments.http).map_err(|error| format!("--http: {error}"))?;
-    let insecure = if arguments.insecure { Some("true".to_owned()) } else { std::env::var("CORE_INSECURE").ok() };
-    let target = GrpcTarget::parse(&arguments.grpc, insecure.as_deref()).map_err(|error| error.to_string())?;
+    let insecure =
+        if arguments.insecure { Some("true".to_owned()) } else { std::env::var("CORE_INSECURE").ok() };
+    let target =
+        GrpcTarget::parse(&arguments.grpc, insecure.as_deref()).map_err(|error| error.to_string())?;
     if !base.is_tls() && !base.is_loopback() {
         tracing::warn!("HTTP goes to another machine without TLS");
     }
@@ -223,7 +226,9 @@ async fn listen(arguments: &Arguments) -> Result<TcpListener, String> {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    TcpListener::bind((ip, arguments.port)).await.map_err(|error| format!("{ip} port {}: {error}", arguments.port))
+    TcpListener::bind((ip, arguments.port))
+        .await
+        .map_err(|error| format!("{ip} port {}: {error}", arguments.port))
 }
 
 fn config(arguments: &Arguments, port: NonZeroU16, target: &GrpcTarget) -> Result<Config, String> {

@@ -1,17 +1,18 @@
 //! A Core in memory: HTTP and gRPC for nodes, the runtime status of nodes for administrators.
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use core_example::clock::Clock;
 use core_example::core_driver::{self, Handle, Role};
 use core_example::fixture::Fixture;
 use core_example::serve::control::{self, Control};
 use core_example::serve::{self, Acceptors, Admin, Calls, Limits, Listeners};
+use core_example::settings::CoreSettings;
 use core_node_proto::Secret;
-use core_node_proto::core::{Config, Confirmation, Entropy, Event, NeedSync, SessionTexts};
+use core_node_proto::core::{Config, Entropy, Event};
 use core_node_proto::endpoint::DEFAULT_GRPC_PORT;
 use program::client::Client;
 use program::tls::{self, Identity, Trust};
-use program::{Limit, Printer, bad_arguments, duration, fail, file};
+use program::{Printer, bad_arguments, duration, fail, file};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -51,64 +52,14 @@ struct Arguments {
     /// Serve state, reset, clock, publishing and faults there for test runners; loopback only. The clock stands still then.
     #[arg(long, value_name = "ADDR")]
     test_control: Option<SocketAddr>,
-    /// When a node is told to fetch its configuration.
-    #[arg(long, value_enum, default_value_t = Sync::Behind)]
-    need_sync: Sync,
-    /// Which confirmations of a revision count.
-    #[arg(long, value_enum, default_value_t = Confirm::Strict)]
-    confirmation: Confirm,
-    /// Count a batch of usage again that comes again.
-    #[arg(long)]
-    count_replays: bool,
-    /// Refuse session events with unknown protocols or types.
-    #[arg(long)]
-    known_sessions: bool,
-    /// How long a batch of usage is recognised.
-    #[arg(long, default_value = "24h", value_parser = duration)]
-    replay_window: Duration,
-    /// How long a node may be silent before it is offline, or `never`.
-    #[arg(long, default_value = "60s", value_parser = program::limit)]
-    offline_after: Limit,
-    /// How long ago usage may have been recorded.
-    #[arg(long, default_value = "7d", value_parser = duration)]
-    recorded_before: Duration,
-    /// How far ahead usage may have been recorded.
-    #[arg(long, default_value = "5min", value_parser = duration)]
-    recorded_ahead: Duration,
-    /// How long a user is online after a report.
-    #[arg(long, default_value = "20s", value_parser = duration)]
-    online_lifetime: Duration,
-    /// After which silence a user comes online anew.
-    #[arg(long, default_value = "10s", value_parser = duration)]
-    online_gap: Duration,
-    /// The longest body over HTTP, in bytes.
-    #[arg(long, default_value_t = 100 << 10)]
-    http_limit: usize,
-    /// The longest message over gRPC, in bytes.
-    #[arg(long, default_value_t = 4 << 20)]
-    grpc_limit: usize,
+    #[command(flatten)]
+    settings: CoreSettings,
     /// End after this time.
     #[arg(long = "for", value_parser = duration)]
     limit: Option<Duration>,
     /// Print events as JSON lines.
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Sync {
-    /// It has no revision, or one below the current one.
-    Behind,
-    /// It has no revision, or another one.
-    Differs,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Confirm {
-    /// That of the current revision.
-    Strict,
-    /// Every one.
-    Document,
 }
 
 /// What stands before the start.
@@ -151,7 +102,8 @@ async fn run(arguments: &Arguments, printer: Printer, ready: Ready) -> Result<()
     let news = move |_: &mut Role, event: &Event| show(printer, event);
     let client = Client::new(Trust::System);
     let (handle, driver) = core_driver::driver(ready.role, client, news, program::end(arguments.limit));
-    let limits = Limits { http_body: arguments.http_limit, grpc_message: arguments.grpc_limit };
+    let limits =
+        Limits { http_body: arguments.settings.http_limit, grpc_message: arguments.settings.grpc_limit };
     let calls = Calls::new(handle.clone(), limits, ready.admin);
     let serving = serve::serve(Listeners { http, grpc, tls: ready.tls }, calls.clone());
     let controlling = async {
@@ -177,7 +129,9 @@ async fn run(arguments: &Arguments, printer: Printer, ready: Ready) -> Result<()
 /// Adds the registration code and tells where it is.
 async fn admit(arguments: &Arguments, printer: Printer, handle: &Handle, code: Secret) {
     let is_given = std::env::var_os("CORE_CODE").is_some();
-    if !is_given && let Err(error) = file::write(&arguments.code_file, format!("{}\n", code.expose()).as_bytes()) {
+    if !is_given
+        && let Err(error) = file::write(&arguments.code_file, format!("{}\n", code.expose()).as_bytes())
+    {
         let problem = format!("{}: {error}", arguments.code_file.display());
         return printer.event("code", json!({"error": problem}));
     }
@@ -220,27 +174,11 @@ fn prepare(arguments: &Arguments) -> Result<Ready, String> {
 
 fn config(arguments: &Arguments) -> Result<Config, String> {
     let mut config = Config::new(Entropy::new(random()?));
-    config.need_sync = match arguments.need_sync {
-        Sync::Behind => NeedSync::Behind,
-        Sync::Differs => NeedSync::Differs,
-    };
-    config.confirmation = match arguments.confirmation {
-        Confirm::Strict => Confirmation::Strict,
-        Confirm::Document => Confirmation::Document,
-    };
-    if arguments.known_sessions {
-        config.session_texts = SessionTexts::Known;
+    let token = arguments.settings.enrich_token_file.as_deref().map(secret).transpose()?;
+    arguments.settings.apply(&mut config, token)?;
+    if arguments.test_control.is_some() {
+        config.offline_after = None; // a runner sets the clock as it likes; nobody is silent by that
     }
-    config.replay_recognition = !arguments.count_replays;
-    config.replay_window = arguments.replay_window;
-    // A runner sets the clock as it likes; nobody is silent by that.
-    config.offline_after = arguments.offline_after.0.filter(|_| arguments.test_control.is_none());
-    config.recorded_before = arguments.recorded_before;
-    config.recorded_ahead = arguments.recorded_ahead;
-    config.online_lifetime = arguments.online_lifetime;
-    config.online_gap = arguments.online_gap;
-    config.max_http_body = arguments.http_limit;
-    config.max_grpc_message = arguments.grpc_limit;
     Ok(config)
 }
 
@@ -328,6 +266,13 @@ fn show(printer: Printer, event: &Event) {
             json!({"node": node.to_string(), "call": format!("{method:?}"), "count": count}),
         ),
         Event::Replayed { node } => printer.event("replayed", json!({"node": node.to_string()})),
+        Event::Enriched(report) => printer.event(
+            "enriched",
+            json!({
+                "job": format!("{:?}", report.job).to_lowercase(), "requests": report.requests, "stored": report.stored,
+                "failed": report.failed, "complete": report.is_complete,
+            }),
+        ),
         Event::Published { revision } => printer.event("published", json!({"revision": revision.get()})),
         other => tracing::info!(?other, "news"),
     }

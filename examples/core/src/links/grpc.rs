@@ -65,7 +65,8 @@ async fn read(mut body: Incoming, limit: usize) -> Result<(Bytes, HeaderMap), Fa
             Err(frame) => trailers.extend(frame.into_trailers().unwrap_or_default()),
         }
         // The prefix tells before the message is there.
-        let announced = taken.get(1..PREFIX).and_then(|length| length.try_into().ok()).map_or(0, u32::from_be_bytes);
+        let announced =
+            taken.get(1..PREFIX).and_then(|length| length.try_into().ok()).map_or(0, u32::from_be_bytes);
         if taken.len() > limit.saturating_add(PREFIX) || announced as usize > limit {
             return Err(Failure::answered(FailureKind::TooLarge));
         }
@@ -100,7 +101,9 @@ mod tests {
 
     #[test]
     fn a_status_is_a_number_of_grpc() {
-        let headers = |text: &'static str| HeaderMap::from_iter([("grpc-status".parse().unwrap(), text.parse().unwrap())]);
+        let headers = |text: &'static str| {
+            HeaderMap::from_iter([("grpc-status".parse().unwrap(), text.parse().unwrap())])
+        };
         assert_eq!(status(&headers("0")), Some(GrpcCode::Ok));
         assert_eq!(status(&headers("14")), Some(GrpcCode::Unavailable));
         assert_eq!(status(&headers("99")), Some(GrpcCode::Unknown));

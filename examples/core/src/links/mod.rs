@@ -40,7 +40,14 @@ impl Links {
     #[must_use]
     pub fn new(base: Base, target: GrpcTarget, trust: Trust) -> Self {
         let (http, grpc) = (Client::new(trust.clone()), Client::http2(trust));
-        Self { base, target, http, grpc, receive_limit: RECEIVE_LIMIT, key_placement: KeyPlacement::default() }
+        Self {
+            base,
+            target,
+            http,
+            grpc,
+            receive_limit: RECEIVE_LIMIT,
+            key_placement: KeyPlacement::default(),
+        }
     }
 
     /// Returns what went over HTTP and over gRPC.

@@ -2,11 +2,11 @@
 
 use super::json;
 use crate::core_driver::{Fetched, Handle, Role};
-use core_node_proto::core::CommandError;
 use bytes::Bytes;
+use core_node_proto::core::CommandError;
+use core_node_proto::message::HttpBody as _;
 use core_node_proto::value::NodeId;
 use core_node_proto::{Instant, Secret};
-use core_node_proto::message::HttpBody as _;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use serde_json::json as value;
@@ -39,7 +39,8 @@ impl Admin {
             return problem(StatusCode::FORBIDDEN, "Forbidden");
         }
         let Ok(node) = NodeId::from_text(node) else { return unknown() };
-        let from_node = head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "fromNode=true"));
+        let from_node =
+            head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "fromNode=true"));
         let answer = if from_node { live(node, handle).await } else { latest(node, handle).await };
         answer.unwrap_or_else(|| problem(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"))
     }
@@ -53,7 +54,8 @@ impl Admin {
 
 /// What Core has of a node.
 async fn latest(node: NodeId, handle: &Handle) -> Option<Response<Bytes>> {
-    let found = handle.order(move |role, now| (role.core.node(&node).is_some(), snapshot(role, &node, now))).await?;
+    let found =
+        handle.order(move |role, now| (role.core.node(&node).is_some(), snapshot(role, &node, now))).await?;
     Some(match found {
         (false, _) => unknown(),
         (true, None) => problem(StatusCode::NOT_FOUND, "the node has not reported yet"),
@@ -86,7 +88,9 @@ fn fetched(outcome: Fetched) -> Response<Bytes> {
     match outcome.map(|status| status.to_json()) {
         Ok(Ok(status)) => json(StatusCode::OK, status.into()),
         Ok(Err(_)) => problem(StatusCode::BAD_GATEWAY, "the node's answer cannot be passed on"),
-        Err(failure) => problem(StatusCode::BAD_GATEWAY, &format!("the node does not answer: {}", failure.kind)),
+        Err(failure) => {
+            problem(StatusCode::BAD_GATEWAY, &format!("the node does not answer: {}", failure.kind))
+        }
     }
 }
 

@@ -10,9 +10,9 @@ mod http1;
 pub use admin::Admin;
 
 use crate::core_driver::{Handle, Input};
+use bytes::Bytes;
 use core_node_proto::call::{Incoming, Refusal, Reply};
 use faults::Faults;
-use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
@@ -116,7 +116,10 @@ pub async fn serve(listeners: Listeners, calls: Calls) {
         Some(Acceptors { http, grpc }) => (Some(http), Some(grpc)),
         None => (None, None),
     };
-    tokio::join!(accept(&http, http_tls, calls.clone(), http1::serve), accept(&grpc, grpc_tls, calls, serve_grpc));
+    tokio::join!(
+        accept(&http, http_tls, calls.clone(), http1::serve),
+        accept(&grpc, grpc_tls, calls, serve_grpc)
+    );
 }
 
 /// Any stream of bytes that hyper takes.

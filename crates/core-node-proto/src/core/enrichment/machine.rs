@@ -103,9 +103,12 @@ impl Enrichment {
         true
     }
 
-    /// Sets both jobs' next times anew: the wall clock was set.
+    /// Sets both jobs' next times anew: the wall clock was set. What is due stays due.
     pub(in crate::core) fn reschedule(&mut self, wall_clock: Timestamp, now: Instant) {
         for job in Job::BY_RANK {
+            if self.slots[job as usize].due.is_some_and(|due| due <= now) {
+                continue;
+            }
             let wait = until_next(wall_clock, self.period(job));
             self.slots[job as usize].due = wait.and_then(|wait| now.checked_add(wait));
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Durations, limits and policies of an agent.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Settings of the protocol")]
-pub struct Settings {
+pub struct AgentSettings {
     /// How often statistics are reported.
     #[arg(long, default_value = "2s", value_parser = duration)]
     pub stats_period: Duration,
@@ -98,7 +98,7 @@ impl From<OnAmbiguous> for Policy {
     }
 }
 
-impl Settings {
+impl AgentSettings {
     /// Puts them into a configuration.
     pub fn apply(&self, config: &mut Config) {
         config.stats_period = self.stats_period;
