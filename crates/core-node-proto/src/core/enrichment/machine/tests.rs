@@ -357,6 +357,20 @@ fn times_follow_a_wall_clock_that_is_set() {
 }
 
 #[test]
+fn a_wall_clock_that_is_a_little_slow_does_not_make_a_job_due_twice() {
+    let mut rig = Rig::new(ip_api(), []);
+    rig.wait(10 * MINUTE);
+    rig.wall_clock = at("2030-01-02T12:09:59.990Z");
+    rig.machine.reschedule(rig.wall_clock, rig.now);
+    rig.machine.handle_timeout(rig.wall_clock, rig.now);
+    rig.machine.reschedule(rig.wall_clock, rig.now);
+    rig.run(9 * MINUTE);
+    assert_eq!(rig.reports.len(), 1);
+    rig.run(2 * MINUTE);
+    assert_eq!(rig.reports.len(), 2);
+}
+
+#[test]
 fn an_early_time_out_does_nothing_and_absurd_settings_never_come_due() {
     let config = Config {
         daily_period: Duration::MAX,
