@@ -169,17 +169,16 @@ def steps(tally, life):
     with tally.check("life: a batch that was sent twice was counted once"):
         that(core.state()["replays"] > 0, "Core has seen a batch twice")
     with tally.check("life: where gRPC is away HTTP stands in, and may fail as well"):
+        shut_at = len(life.agent.events)
         life.gate.shut()
         for fault in HTTP_FAULTS:
             core.ask("POST", "/fault", fault)
         life.count(2, outbounds=False)
+        life.agent.wait("change to HTTP", lambda event: event.get("link") == "fallback")
         life.settle()
     with tally.check("life: gRPC comes back, and is taken again"):
         life.gate.open()
-        # It sends no statistics over HTTP.
-        core.ask("POST", "/clock", {"at": instant()})
-        now = core.state()["now"]
-        wait_for("statistics", lambda: core.state()["stats"][str(NODE)]["at"] >= now)
+        life.agent.wait("change to gRPC", lambda event: event.get("link") == "grpc", since=shut_at)
         life.count(1)
         life.settle()
     with tally.check("life: a proxy is started anew"):
