@@ -2,6 +2,12 @@
 
 #[cfg(feature = "http")]
 pub mod body;
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "files")]
+pub mod file;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use serde_json::Value;
 use std::fmt::Write as _;

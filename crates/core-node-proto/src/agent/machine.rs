@@ -268,7 +268,8 @@ impl Agent {
     pub fn set_wall_clock(&mut self, wall_clock: Timestamp, now: Instant) {
         self.at(now);
         self.clock.set(wall_clock, self.now);
-        if self.timers.is_set(&Timer::Period) {
+        // What is due stays due: a driver sets the clock before it lets time pass.
+        if self.timers.is_ahead(&Timer::Period, self.now) {
             self.arm_period();
         }
     }

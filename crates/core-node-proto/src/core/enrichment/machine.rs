@@ -44,6 +44,8 @@ pub(in crate::core) enum Task {
 #[derive(Default)]
 struct Slot {
     due: Option<Instant>,
+    /// Which multiple of its period it was last due at.
+    last: Option<i64>,
     run: Option<Run>,
 }
 
@@ -103,12 +105,20 @@ impl Enrichment {
         true
     }
 
-    /// Sets both jobs' next times anew: the wall clock was set.
+    /// Sets both jobs' next times anew: the wall clock was set. What is due stays due.
     pub(in crate::core) fn reschedule(&mut self, wall_clock: Timestamp, now: Instant) {
         for job in Job::BY_RANK {
-            let wait = until_next(wall_clock, self.period(job));
-            self.slots[job as usize].due = wait.and_then(|wait| now.checked_add(wait));
+            if self.slots[job as usize].due.is_none_or(|due| due > now) {
+                self.schedule(job, wall_clock, now);
+            }
         }
+    }
+
+    fn schedule(&mut self, job: Job, wall_clock: Timestamp, now: Instant) {
+        let period = self.period(job);
+        let slot = &mut self.slots[job as usize];
+        let wait = until_next(wall_clock, period, slot.last);
+        slot.due = wait.and_then(|wait| now.checked_add(wait));
     }
 
     pub(in crate::core) fn handle_timeout(&mut self, wall_clock: Timestamp, now: Instant) {
@@ -122,8 +132,8 @@ impl Enrichment {
         }
         for job in Job::BY_RANK {
             if is_due(self.slots[job as usize].due) {
-                let wait = until_next(wall_clock, self.period(job));
-                self.slots[job as usize].due = wait.and_then(|wait| now.checked_add(wait));
+                self.slots[job as usize].last = latest(wall_clock, self.period(job));
+                self.schedule(job, wall_clock, now);
                 self.start(job, wall_clock, now);
             }
         }
@@ -343,11 +353,29 @@ fn before(at: Timestamp, span: Duration) -> Timestamp {
     Timestamp::from_unix_milliseconds(at).unwrap_or(Timestamp::MIN)
 }
 
-/// Returns the time to the next multiple of a period, above 0; `None` if it is beyond counting.
-fn until_next(at: Timestamp, period: Duration) -> Option<Duration> {
-    let period = i64::try_from(period.as_millis()).ok().filter(|period| *period > 0)?;
-    let past = at.unix_milliseconds().rem_euclid(period);
-    u64::try_from(period - past).ok().map(Duration::from_millis)
+/// How far a wall clock may be behind the time that passed since it was read.
+const TOLERANCE: i64 = 1000;
+
+/// Returns which multiple of a period has been reached; one that is all but reached counts, too, so that a wall clock which is
+/// a little slow does not make a job due twice.
+fn latest(at: Timestamp, period: Duration) -> Option<i64> {
+    let period = milliseconds(period)?;
+    Some((at.unix_milliseconds() + TOLERANCE.min(period / 2)).div_euclid(period))
+}
+
+/// Returns the time to the next multiple of a period after the last one that a job was due at, above 0; `None` if it is beyond
+/// counting.
+fn until_next(at: Timestamp, period: Duration, last: Option<i64>) -> Option<Duration> {
+    let (period, at) = (milliseconds(period)?, at.unix_milliseconds());
+    let next = at.div_euclid(period) + 1;
+    let wait = period - at.rem_euclid(period);
+    // A last one that is further ahead is of a wall clock that was set back since.
+    let wait = if last == Some(next) { wait.saturating_add(period) } else { wait };
+    u64::try_from(wait).ok().map(Duration::from_millis)
+}
+
+fn milliseconds(period: Duration) -> Option<i64> {
+    i64::try_from(period.as_millis()).ok().filter(|period| *period > 0)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@ use super::*;
 use crate::Secret;
 use crate::call::{Delivery, FailureKind};
 use crate::core::enrichment::{Provider, RateLimit};
+use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -356,6 +357,20 @@ fn times_follow_a_wall_clock_that_is_set() {
 }
 
 #[test]
+fn a_wall_clock_that_is_a_little_slow_does_not_make_a_job_due_twice() {
+    let mut rig = Rig::new(ip_api(), []);
+    rig.wait(10 * MINUTE);
+    rig.wall_clock = at("2030-01-02T12:09:59.990Z");
+    rig.machine.reschedule(rig.wall_clock, rig.now);
+    rig.machine.handle_timeout(rig.wall_clock, rig.now);
+    rig.machine.reschedule(rig.wall_clock, rig.now);
+    rig.run(9 * MINUTE);
+    assert_eq!(rig.reports.len(), 1);
+    rig.run(2 * MINUTE);
+    assert_eq!(rig.reports.len(), 2);
+}
+
+#[test]
 fn an_early_time_out_does_nothing_and_absurd_settings_never_come_due() {
     let config = Config {
         daily_period: Duration::MAX,
@@ -387,4 +402,107 @@ fn nothing_shows_the_token() {
     testkit::secrets::assert_debug_hides(&task);
     testkit::secrets::assert_debug_hides(&rig.machine);
     testkit::secrets::assert_debug_hides(&config);
+}
+
+/// What may happen to the machine.
+#[derive(Clone, Debug)]
+enum Step {
+    Wait(u64),
+    Timeout,
+    Start(Job),
+    Addresses(Vec<u32>),
+    QueryFailure,
+    Response(u16, bool),
+    Failure,
+    WallClock(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..900_000_u64).prop_map(Step::Wait),
+        Just(Step::Timeout),
+        Just(Step::Timeout),
+        prop_oneof![Just(Job::Daily), Just(Job::Recent)].prop_map(Step::Start),
+        prop::collection::vec(0x0800_0000..0x0800_0040_u32, 0..9).prop_map(Step::Addresses),
+        Just(Step::QueryFailure),
+        (prop_oneof![Just(200), Just(429), Just(500), Just(403), Just(404)], any::<bool>())
+            .prop_map(|(status, is_readable)| Step::Response(status, is_readable)),
+        Just(Step::Failure),
+        (0..4_000_000_000_000_i64).prop_map(Step::WallClock),
+    ]
+}
+
+/// What an owner knows is open.
+#[derive(Default)]
+struct Open {
+    query: bool,
+    request: Option<Vec<String>>,
+}
+
+impl Open {
+    fn drain(&mut self, machine: &mut Enrichment) {
+        while let Some(task) = machine.poll() {
+            match task {
+                Task::Query(query) => {
+                    assert!(!std::mem::replace(&mut self.query, true), "two queries");
+                    assert_eq!(query.limit(), 4);
+                }
+                Task::Request(request) => {
+                    let asked = addresses_of(&request);
+                    assert!((1..=3).contains(&asked.len()), "{asked:?}");
+                    assert!(self.request.replace(asked).is_none(), "two requests");
+                }
+                Task::CancelRequest => assert!(self.request.take().is_some(), "nothing to cancel"),
+                Task::Store(found) => assert!(found.len() <= 3),
+                Task::Finished(report) if report.problem == Some(Problem::Query) => self.query = false,
+                Task::Finished(_) => {}
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_steps_leave_one_query_and_one_request_open_and_no_deadline_behind(steps in prop::collection::vec(step(), 0..60)) {
+        let rate = Some(RateLimit { requests: 2, period: MINUTE });
+        let mut rig = Rig::new(Config { batch: 3, page: 4, rate, ..ip_api() }, []);
+        let mut open = Open::default();
+        for step in steps {
+            match step {
+                Step::Wait(time) => rig.wait(Duration::from_millis(time)),
+                Step::Timeout => {
+                    rig.machine.handle_timeout(rig.wall_clock, rig.now);
+                    prop_assert!(rig.machine.next_deadline().is_none_or(|deadline| deadline > rig.now));
+                }
+                Step::Start(job) => drop(rig.start(job)),
+                Step::Addresses(page) => {
+                    open.query = false;
+                    let page = page.into_iter().map(|bits| std::net::IpAddr::V4(std::net::Ipv4Addr::from_bits(bits)).into());
+                    rig.machine.handle_addresses(page.collect(), rig.now);
+                }
+                Step::QueryFailure => {
+                    open.query = false;
+                    rig.machine.handle_query_failure(rig.now);
+                }
+                Step::Response(status, is_readable) => {
+                    let asked = open.request.take().unwrap_or_default();
+                    let mut response = if is_readable { answer(&asked) } else { refusal(status, &[]) };
+                    *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
+                    rig.machine.handle_response(&response, rig.now);
+                }
+                Step::Failure => {
+                    open.request = None;
+                    rig.machine.handle_failure(Failure::new(Delivery::No, FailureKind::Refused), rig.now);
+                }
+                Step::WallClock(milliseconds) => {
+                    rig.wall_clock = Timestamp::from_unix_milliseconds(milliseconds).unwrap();
+                    rig.machine.reschedule(rig.wall_clock, rig.now);
+                }
+            }
+            open.drain(&mut rig.machine);
+            prop_assert_eq!(open.query, rig.machine.query.is_some());
+            prop_assert_eq!(open.request.is_some(), rig.machine.request.is_some());
+            prop_assert!(rig.machine.slots.iter().flat_map(|slot| &slot.run).all(|run| run.waiting.len() <= 4));
+        }
+    }
 }
