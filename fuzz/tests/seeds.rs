@@ -6,8 +6,18 @@ use std::path::Path;
 const CHANGES: u64 = 200;
 
 #[test]
+fn core_agent_takes_its_seeds() {
+    replay("core_agent");
+}
+
+#[test]
 fn core_config_takes_its_seeds() {
     replay("core_config");
+}
+
+#[test]
+fn core_server_takes_its_seeds() {
+    replay("core_server");
 }
 
 #[test]

@@ -4,9 +4,13 @@
 //! configuration and attribution are here; the state machines of both roles are not. Section marks (§) refer to the protocol
 //! page in the repository's `docs`.
 
+#[cfg(feature = "agent")]
+pub mod agent;
 pub mod attribution;
 pub mod call;
 pub mod config;
+#[cfg(feature = "core")]
+pub mod core;
 pub mod endpoint;
 #[rustfmt::skip]
 #[expect(clippy::exhaustive_structs, reason = "message types are written as struct literals")]

@@ -139,7 +139,7 @@ fn an_instance_url_that_was_changed_fails() {
 
 #[test]
 fn core_node() {
-    check(Suite::CoreNode, "core-node.json", 64, &[]);
+    check(Suite::CoreNode, "core-node.json", 158, &[]);
 }
 
 #[test]

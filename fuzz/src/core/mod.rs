@@ -1,10 +1,16 @@
 //! The targets of `core-node-proto`.
 
+mod agent;
+#[path = "../../../crates/core-node-proto/tests/agent_support/world.rs"]
+mod agent_world;
 mod config;
+mod server;
 mod value;
 mod wire;
 
+pub use agent::core_agent;
 pub use config::core_config;
+pub use server::core_server;
 pub use value::core_value;
 pub use wire::core_wire;
 

@@ -68,6 +68,12 @@ pub enum ValueError {
     /// A key with characters that a key cannot have.
     #[error("has characters other than printable ASCII without spaces")]
     NotAKey,
+    /// A text that is no digest: 64 hexadecimal digits.
+    #[error("is not a digest")]
+    NotADigest,
+    /// A text of an open enumeration where only known ones are taken.
+    #[error("is not one of the known texts")]
+    UnknownText,
 }
 
 impl ValueError {
