@@ -95,7 +95,8 @@ impl Handle {
     }
 }
 
-/// Prepares a driver: who gives it calls and orders, and the future that does the work until `end`.
+/// Prepares a driver: who gives it calls and orders, and the future that does the work until `end`, or until nobody is left who
+/// could give any. It returns the machine with what is stored.
 ///
 /// `news` gets every event.
 pub fn driver(
@@ -132,7 +133,10 @@ impl Driver {
             // While the clock stands still nothing becomes due.
             let deadline = self.role.core.poll_timeout().filter(|_| self.role.clock == Clock::System);
             tokio::select! {
-                _ = inbox.recv_many(&mut batch, BATCH) => self.take(&mut batch, news),
+                count = inbox.recv_many(&mut batch, BATCH) => match count {
+                    0 => return self.role, // nobody can ask for anything any more
+                    _ => self.take(&mut batch, news),
+                },
                 Some(done) = self.requests.join_next() => if let Ok((id, outcome)) = done { // Err: aborted
                     self.answered(id, outcome);
                 },

@@ -1,7 +1,7 @@
 //! gRPC to Core: tonic reads and writes the frames, the crate reads and writes the messages. No code is generated from the
 //! schema here, so a schema of one's own needs no change.
 
-use super::Calls;
+use super::{Calls, READ_TIMEOUT};
 use bytes::{Buf as _, BufMut as _, Bytes};
 use core_node_proto::call::{GrpcCode, Incoming, Refusal};
 use core_node_proto::{Method, grpc};
@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use tokio::time::timeout;
 use tonic::body::Body;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::Grpc;
@@ -20,7 +21,10 @@ pub(super) async fn answer(calls: Calls, request: Request<hyper::body::Incoming>
     let limit = calls.limits.grpc_message;
     let was_read = Arc::new(AtomicBool::new(false));
     let unary = Unary { calls, path: request.uri().clone(), was_read: was_read.clone() };
-    let mut response = Grpc::new(Raw).max_decoding_message_size(limit).unary(unary, request).await;
+    let mut grpc = Grpc::new(Raw).max_decoding_message_size(limit);
+    let Ok(mut response) = timeout(READ_TIMEOUT, grpc.unary(unary, request)).await else {
+        return Status::deadline_exceeded("the message did not come in time").into_http();
+    };
     // tonic has a code of its own for a message above the limit.
     let too_large = HeaderValue::from(GrpcCode::ResourceExhausted.number());
     if !was_read.load(Ordering::Relaxed)

@@ -34,7 +34,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections served at once on one listener; further ones wait to be accepted.
 const MAX_CONNECTIONS: usize = 16_384;
 /// Calls under way at once on one connection.
-const MAX_STREAMS: u32 = 1024;
+const MAX_STREAMS: u32 = 256;
 
 /// What one message may measure, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -146,6 +146,8 @@ async fn accept<F: Future<Output = ()> + Send + 'static>(
 
 async fn open(socket: TcpStream, tls: Option<TlsAcceptor>) -> Option<Box<dyn Io>> {
     let _ = socket.set_nodelay(true);
+    // Who connects and says nothing would hold its place for ever.
+    timeout(READ_TIMEOUT, socket.peek(&mut [0])).await.ok()?.ok()?;
     let Some(tls) = tls else { return Some(Box::new(TokioIo::new(socket))) };
     match timeout(READ_TIMEOUT, tls.accept(socket)).await {
         Ok(Ok(stream)) => Some(Box::new(TokioIo::new(stream))),

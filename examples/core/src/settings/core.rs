@@ -52,7 +52,7 @@ pub struct CoreSettings {
     /// The longest message over gRPC, in bytes.
     #[arg(long, default_value_t = 4 << 20)]
     pub grpc_limit: usize,
-    /// Ask about the addresses of users there: https://ipinfo.io, http://ip-api.com, or what stands in for one of them.
+    /// Ask about the addresses of users at this URL: that of ipinfo.io or ip-api.com, or of what stands in for one of them.
     #[arg(long, value_name = "URL")]
     pub enrich: Option<Uri>,
     /// Whom --enrich stands in for; else its host tells.
