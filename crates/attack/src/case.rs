@@ -1,0 +1,157 @@
+//! Carrying out one attack: the program, its good peer, the hostile one, and what came of it.
+
+use crate::attack::{Attack, Must, Scene};
+use crate::connection::Connection;
+use crate::pair::{Launch, Pair};
+use crate::peers::{Crowd, Front};
+use crate::program::Program;
+use anyhow::{Context as _, bail, ensure};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long what must happen may take. The programs' own limits are set to 3 s.
+const PATIENCE: Duration = Duration::from_secs(12);
+/// How long an attack goes on that only has to be borne.
+const ENDURANCE: Duration = Duration::from_secs(2);
+/// How long a good exchange may take afterwards.
+const GOOD: Duration = Duration::from_secs(20);
+/// Between two looks where nothing moves.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Which of two programs is attacked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Server,
+    Client,
+}
+
+/// An attack on one program of a pair.
+pub(crate) struct Case {
+    pub(crate) pair: &'static Pair,
+    pub(crate) side: Side,
+    pub(crate) attack: Attack,
+}
+
+impl Case {
+    /// Returns the program that is attacked.
+    pub(crate) fn victim(&self) -> &'static str {
+        match self.side {
+            Side::Server => self.pair.server.program,
+            Side::Client => self.pair.client.program,
+        }
+    }
+
+    /// Attacks; returns the peak of resident memory in bytes, as far as the system tells it.
+    pub(crate) fn run(&self, binaries: &Path, long: bool) -> anyhow::Result<Option<u64>> {
+        let folder = tempfile::tempdir()?;
+        let scene = Scene { folder: folder.path(), address: "127.0.0.1:0" };
+        (self.pair.prepare)(scene.folder)?;
+        let mut server = start(binaries, &self.pair.server, scene)?;
+        let listening = server.wait("listening")?;
+        let address = listening["addr"].as_str().context("a listener says where")?.to_owned();
+        if self.pair.server.ready != "listening" {
+            server.wait(self.pair.server.ready)?;
+        }
+        let scene = Scene { address: &address, ..scene };
+        let count = if long { self.attack.connections.1 } else { self.attack.connections.0 };
+        let (mut victim, _peer) = match self.side {
+            Side::Server => {
+                let client = self.attack_server(binaries, scene, count, &mut server)?;
+                (server, client)
+            }
+            Side::Client => (self.attack_client(binaries, scene, count)?, server),
+        };
+        victim.is_well()?;
+        let peak = victim.peak();
+        ensure!(
+            peak.is_none_or(|peak| peak <= self.attack.limit << 20),
+            "peak {} MiB",
+            peak.unwrap_or(0) >> 20
+        );
+        Ok(peak)
+    }
+
+    /// Returns the good client, which is served beside what is left of the attack.
+    fn attack_server(
+        &self,
+        binaries: &Path,
+        scene: Scene<'_>,
+        count: usize,
+        server: &mut Program,
+    ) -> anyhow::Result<Program> {
+        let script = (self.attack.script)(&scene);
+        let mut crowd = Crowd::open(scene.address.parse()?, count, &script)?;
+        let begin = Instant::now();
+        while !self.is_decided(begin, crowd.connections(), count)? {
+            rest(crowd.step());
+        }
+        server.is_well()?;
+        let mut client = start(binaries, &self.pair.client, scene)?;
+        let begin = Instant::now();
+        while !self.was_good(&mut client) {
+            in_time(begin, &mut client)?;
+            rest(crowd.step());
+        }
+        Ok(client)
+    }
+
+    /// Returns the client, which has met a good server meanwhile.
+    fn attack_client(&self, binaries: &Path, scene: Scene<'_>, count: usize) -> anyhow::Result<Program> {
+        let good: SocketAddr = scene.address.parse()?;
+        let mut front = Front::new(&(self.attack.script)(&scene), self.attack.greet)?;
+        let address = front.address()?.to_string();
+        let mut client = start(binaries, &self.pair.client, Scene { address: &address, ..scene })?;
+        let begin = Instant::now();
+        while !self.is_decided(begin, front.connections(), count)? {
+            rest(front.step()?);
+            client.is_well()?;
+        }
+        front.turn_good(good);
+        let begin = Instant::now();
+        while !self.was_good(&mut client) || !front.is_relaying() {
+            in_time(begin, &mut client)?;
+            rest(front.step()?);
+        }
+        Ok(client)
+    }
+
+    /// Whether it has happened to so many connections; an error if it has not, or something else has.
+    fn is_decided(&self, begin: Instant, connections: &[Connection], count: usize) -> anyhow::Result<bool> {
+        let must = self.attack.must;
+        let mut decided = 0;
+        for verdict in connections.iter().filter_map(|connection| must.verdict(connection)) {
+            verdict.map_err(anyhow::Error::msg)?;
+            decided += 1;
+        }
+        let passed = begin.elapsed();
+        if must == Must::Bear && passed > ENDURANCE && !connections.is_empty() {
+            return Ok(true);
+        }
+        if decided < count && passed > PATIENCE {
+            bail!("{decided} of {count} connections were {must} in {PATIENCE:?}, {} came", connections.len());
+        }
+        Ok(decided >= count)
+    }
+
+    fn was_good(&self, client: &mut Program) -> bool {
+        std::iter::from_fn(|| client.event()).any(|event| (self.pair.good)(&event))
+    }
+}
+
+fn start(binaries: &Path, launch: &Launch, scene: Scene<'_>) -> anyhow::Result<Program> {
+    let path = binaries.join(launch.program).with_extension(std::env::consts::EXE_EXTENSION);
+    Program::start(&path, &(launch.arguments)(&scene), launch.input, scene.folder)
+}
+
+fn in_time(begin: Instant, client: &mut Program) -> anyhow::Result<()> {
+    client.is_well()?;
+    ensure!(begin.elapsed() < GOOD, "there was no good exchange afterwards");
+    Ok(())
+}
+
+fn rest(moved: bool) {
+    if !moved {
+        std::thread::sleep(PAUSE);
+    }
+}
