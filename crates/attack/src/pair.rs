@@ -25,6 +25,9 @@ pub(crate) struct Launch {
     pub(crate) ready: &'static str,
 }
 
+/// The limits of servers over HTTP.
+const HTTP: &str = "--head-timeout 3s --body-timeout 3s --write-timeout 3s";
+
 /// What all good peers have.
 pub(crate) const KEY: &str = "4tt4ck-key";
 
@@ -32,7 +35,8 @@ pub(crate) static ITHILTIR: Pair = Pair {
     server: Launch {
         program: "ithiltir-dash",
         arguments: |scene| {
-            words(scene, "--json --listen 127.0.0.1:0 --secret-file node=FOLDER/key --rate-limit 0")
+            let common = "--json --listen 127.0.0.1:0 --secret-file node=FOLDER/key --rate-limit 0";
+            words(scene, &format!("{common} {HTTP}"))
         },
         input: "",
         ready: "listening",
@@ -55,7 +59,8 @@ pub(crate) static NODEPASS: Pair = Pair {
     server: Launch {
         program: "nodepass-master",
         arguments: |scene| {
-            words(scene, "--json --url master://127.0.0.1:0/api?log=info --key-file FOLDER/key")
+            let common = "--json --url master://127.0.0.1:0/api?log=info --key-file FOLDER/key";
+            words(scene, &format!("{common} {HTTP}"))
         },
         input: "",
         ready: "key_created",
@@ -79,7 +84,9 @@ pub(crate) static NODEPASS: Pair = Pair {
 pub(crate) static TEETH: Pair = Pair {
     server: Launch {
         program: "teeth-server",
-        arguments: |scene| words(scene, "--json --listen 127.0.0.1:0 --idle-timeout 3s"),
+        arguments: |scene| {
+            words(scene, "--json --listen 127.0.0.1:0 --idle-timeout 3s --max-unwritten 1048576")
+        },
         input: "",
         ready: "listening",
     },
@@ -88,7 +95,7 @@ pub(crate) static TEETH: Pair = Pair {
         arguments: |scene| {
             let common =
                 "--json --connect ADDRESS --images FOLDER/images --cache FOLDER/cache --simulation 1h";
-            let times = "--idle-timeout 3s --ping-period 1s --backoff-base 100ms --backoff-maximum 200ms";
+            let times = "--max-unwritten 1048576 --idle-timeout 3s --ping-period 1s --backoff-base 100ms --backoff-maximum 200ms";
             words(scene, &format!("{common} {times}"))
         },
         input: "",
@@ -103,7 +110,8 @@ pub(crate) static NODE_RED: Pair = Pair {
         program: "nodered-runtime",
         arguments: |scene| {
             let common = "--json --listen 127.0.0.1:0 --token-file FOLDER/tokens --user-file FOLDER/users";
-            words(scene, &format!("{common} --heartbeat 1s"))
+            let queues = "--max-queued-bytes 1048576 --max-unwritten 1048576";
+            words(scene, &format!("{common} {queues} --heartbeat 1s {HTTP}"))
         },
         input: "{\"topic\":\"good\",\"data\":1,\"retain\":true}\n",
         ready: "listening",

@@ -5,9 +5,10 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use ithiltir_proto::dash::{Dash, Event, ExchangeId, Output};
 use ithiltir_proto::wire::Timestamp;
+use program::server::Limits;
 use program::{body, sleep_until};
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -18,12 +19,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use web_time::Instant;
 
-/// The original's limits for one connection.
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Connections served at once; further ones wait to be accepted.
-const MAX_CONNECTIONS: usize = 16_384;
-
 type Answer = oneshot::Sender<Response<Bytes>>;
 type Inbox = mpsc::Sender<(Request<Bytes>, IpAddr, Answer)>;
 
@@ -33,6 +28,7 @@ type Inbox = mpsc::Sender<(Request<Bytes>, IpAddr, Answer)>;
 pub async fn run(
     mut dash: Dash,
     listener: TcpListener,
+    limits: Limits,
     mut news: impl FnMut(&mut Dash, Event),
     end: impl Future<Output = ()>,
 ) {
@@ -59,8 +55,11 @@ pub async fn run(
                 let id = dash.handle_request(request, client, Instant::now());
                 waiting.insert(id, answer); // before the next drain, which may already answer
             }
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                Ok((socket, peer)) => drop(connections.spawn(serve(socket, peer.ip(), body_limit, requests.clone()))),
+            accepted = listener.accept(), if connections.len() < limits.max_http_connections => match accepted {
+                Ok((socket, peer)) => {
+                    let limits = (limits, body_limit);
+                    connections.spawn(serve(socket, peer.ip(), limits, requests.clone()));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await; // out of file descriptors, most likely
@@ -73,16 +72,14 @@ pub async fn run(
     }
 }
 
-async fn serve(socket: TcpStream, client: IpAddr, body_limit: usize, requests: Inbox) {
+async fn serve(socket: TcpStream, client: IpAddr, (limits, body_limit): (Limits, usize), requests: Inbox) {
+    let body_limits = (limits.body_timeout, body_limit);
     let _ = socket.set_nodelay(true);
     let service = service_fn(move |request| {
         let requests = requests.clone();
-        async move { Ok::<_, Infallible>(answer(request, client, body_limit, requests).await.map(Full::new)) }
+        async move { Ok::<_, Infallible>(answer(request, client, body_limits, requests).await.map(Full::new)) }
     });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE_TIMEOUT)
-        .serve_connection(TokioIo::new(socket), service);
+    let connection = limits.http1().serve_connection(TokioIo::new(limits.patient(socket)), service);
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection ended early");
     }
@@ -91,11 +88,11 @@ async fn serve(socket: TcpStream, client: IpAddr, body_limit: usize, requests: I
 async fn answer(
     request: Request<Incoming>,
     client: IpAddr,
-    body_limit: usize,
+    (body_timeout, body_limit): (Duration, usize),
     requests: Inbox,
 ) -> Response<Bytes> {
     let (head, body) = request.into_parts();
-    let Ok(Some(body)) = tokio::time::timeout(READ_TIMEOUT, body::read(body, body_limit)).await else {
+    let Ok(Some(body)) = tokio::time::timeout(body_timeout, body::read(body, body_limit)).await else {
         return closing(StatusCode::REQUEST_TIMEOUT);
     };
     let (answer, answered) = oneshot::channel();

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "http")]
 pub mod body;
+#[cfg(feature = "http")]
+pub mod server;
 
 use serde_json::Value;
 use std::fmt::Write as _;

@@ -223,7 +223,9 @@ fn speak_by_stream(head: &str) -> Greeting {
     let line = head.lines().next().unwrap_or_default();
     match line {
         line if line.contains("/events") => Greeting::Begin(Vec::new()),
-        line if line.contains("/instances") => Greeting::Answer(good("[]")),
+        line if line.contains("/instances") => Greeting::Answer(good(
+            r#"[{"id":"aaaaaaaa","type":"client","status":"running","url":"client://1"}]"#,
+        )),
         _ => {
             Greeting::Answer(good(r#"{"os":"linux","arch":"amd64","ver":"v1.14.0","log":"info","tls":"0"}"#))
         }

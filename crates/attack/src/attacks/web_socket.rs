@@ -118,7 +118,7 @@ fn on_either(from: From, open: impl Fn(Vec<u8>) -> Script + Clone + Send + Sync 
         repeat("empty frames", Must::Bear, Vec::new(), frame(from, TEXT, b"", true), 4),
         repeat("binary frames", Must::Bear, Vec::new(), frame(from, BINARY, b"\xff\xfe", true), 4),
         say("long ping", Must::End, frame(from, PING, &[b'a'; 200], true)),
-        say("reserved bits", Must::End, vec![0xf1, mask(from)]),
+        say("reserved bits", Must::End, vec![0xf1, mask(from), 0, 0, 0, 0]),
         say("unknown kind of frame", Must::End, frame(from, 3, b"", true)),
         say("garbage", Must::End, vec![0xff; 4096]),
         say("close of one byte", Must::End, frame(from, CLOSE, b"a", true)),

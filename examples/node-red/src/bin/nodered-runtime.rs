@@ -9,6 +9,7 @@ use nodered_comms::debug::{DEBUG_MAX_LENGTH, DebugLevel, DebugValue};
 use nodered_comms::runtime::{Access, Config, Era, Event, Overflow, Runtime, Scope, User};
 use nodered_comms::wire::Json;
 use nodered_comms::{ConnectionId, Secret};
+use program::server::Limits;
 use program::{Printer, bad_arguments, fail};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -97,6 +98,8 @@ struct Arguments {
     max_retained: usize,
     #[command(flatten)]
     transport: TransportArguments,
+    #[command(flatten)]
+    limits: Limits,
     /// End after this time.
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     limit: Option<Duration>,
@@ -198,7 +201,7 @@ async fn main() -> ExitCode {
 
 fn prepare(arguments: &Arguments) -> Result<(Runtime, Admin), String> {
     let mut admin = Admin::new(&arguments.root).map_err(|error| error.to_string())?;
-    admin = admin.with_session_life(arguments.session_life);
+    admin = admin.with_session_life(arguments.session_life).with_limits(arguments.limits);
     let mut tokens = arguments.token.clone();
     if let Some(file) = &arguments.token_file {
         tokens.extend(read_tokens(file)?);
