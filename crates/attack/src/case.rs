@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long what must happen may take. The programs' own limits are set to 3 s.
-const PATIENCE: Duration = Duration::from_secs(12);
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How long an attack goes on that only has to be borne.
 const ENDURANCE: Duration = Duration::from_secs(2);
 /// How long a good exchange may take afterwards.

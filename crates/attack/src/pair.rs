@@ -68,8 +68,7 @@ pub(crate) static NODEPASS: Pair = Pair {
     client: Launch {
         program: "nodepass-ctl",
         arguments: |scene| {
-            let common =
-                "--json --url http://ADDRESS/api --key-file FOLDER/key --request-timeout 3s watch --logs";
+            let common = "--json --url http://ADDRESS/api --key-file FOLDER/key --request-timeout 3s --max-response 2097152 watch --logs";
             let times =
                 "--retry 200ms --max-wait 500ms --head-timeout 3s --first-event-timeout 3s --idle-timeout 3s";
             words(scene, &format!("{common} {times}"))
@@ -113,7 +112,10 @@ pub(crate) static NODE_RED: Pair = Pair {
             let queues = "--max-queued-bytes 1048576 --max-unwritten 1048576";
             words(scene, &format!("{common} {queues} --heartbeat 1s {HTTP}"))
         },
-        input: "{\"topic\":\"good\",\"data\":1,\"retain\":true}\n",
+        input: concat!(
+            r#"{"topic":"good","data":"a message that is sent to everybody who asks for it","retain":true}"#,
+            "\n"
+        ),
         ready: "listening",
     },
     client: Launch {

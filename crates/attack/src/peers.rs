@@ -2,6 +2,7 @@
 
 use crate::connection::{Connection, Greeting};
 use crate::script::Script;
+use socket2::{Domain, SockRef, Socket, Type};
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ impl Crowd {
         let script = Arc::new(script.clone());
         let mut crowd = Self::default();
         for _ in 0..count {
-            crowd.connections.push(Connection::new(TcpStream::connect(address)?, script.clone(), None)?);
+            crowd.connections.push(Connection::new(connect(address, &script)?, script.clone(), None)?);
         }
         Ok(crowd)
     }
@@ -38,6 +39,19 @@ impl Crowd {
     }
 }
 
+/// Who never reads also has little room for what is not read.
+fn connect(address: SocketAddr, script: &Script) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if script.deaf {
+        socket.set_recv_buffer_size(ROOM)?;
+    }
+    socket.connect(&address.into())?;
+    Ok(socket.into())
+}
+
+/// Of a peer that never reads, in bytes.
+const ROOM: usize = 4096;
+
 /// A hostile server, which later lets through to a good one.
 pub(crate) struct Front {
     listener: TcpListener,
@@ -53,6 +67,9 @@ impl Front {
     pub(crate) fn new(script: &Script, greet: Option<fn(&str) -> Greeting>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
+        if script.deaf {
+            SockRef::from(&listener).set_recv_buffer_size(ROOM)?; // handed on to what is accepted
+        }
         Ok(Self {
             listener,
             script: Arc::new(script.clone()),

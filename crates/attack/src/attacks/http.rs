@@ -9,19 +9,24 @@ use crate::script::Script;
 pub(crate) struct Site {
     path: &'static str,
     key: &'static str,
-    content: &'static str,
     /// What a request with a wrong key is answered with, if it takes one.
     wrong_key: Option<u16>,
+    /// What is answered at length, to anybody.
+    long: &'static str,
 }
 
 pub(crate) static DASH: Site =
-    Site { path: "/api/node/metrics", key: "x-node-secret: ", content: "application/json", wrong_key: None };
+    Site { path: "/api/node/metrics", key: "x-node-secret: ", wrong_key: None, long: "/" };
 
-pub(crate) static MASTER: Site =
-    Site { path: "/api/v1/instances", key: "x-api-key: ", content: "application/json", wrong_key: Some(401) };
+pub(crate) static MASTER: Site = Site {
+    path: "/api/v1/instances",
+    key: "x-api-key: ",
+    wrong_key: Some(401),
+    long: "/api/v1/openapi.json",
+};
 
 pub(crate) static ADMIN: Site =
-    Site { path: "/auth/token", key: "authorization: Bearer ", content: "application/json", wrong_key: None };
+    Site { path: "/auth/token", key: "authorization: Bearer ", wrong_key: None, long: "/" };
 
 impl Site {
     /// Returns the head of a request, without the blank line, with the good key.
@@ -30,8 +35,10 @@ impl Site {
     }
 
     fn head_with(&self, key: &str, further: &str) -> String {
-        let Self { path, key: name, content, .. } = self;
-        format!("POST {path} HTTP/1.1\r\nhost: h\r\n{name}{key}\r\ncontent-type: {content}\r\n{further}")
+        let Self { path, key: name, .. } = self;
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: h\r\n{name}{key}\r\ncontent-type: application/json\r\n{further}"
+        )
     }
 
     fn post(&self, scene: &Scene<'_>, body: &[u8]) -> Vec<u8> {
@@ -92,13 +99,17 @@ pub(crate) fn on_server(site: &'static Site) -> Vec<Attack> {
             head("content-length: 1000\r\n\r\n[[[")(scene).reset()
         })
         .over(100, 2000),
-        Attack::new("held bodies", Must::Bear, move |scene| {
-            head("content-length: 1000000\r\n\r\n")(scene).endlessly(" ", 0)
+        Attack::new("held bodies", Must::Bear, move |_| {
+            let head = site.head_with("wrong", "content-length: 1048576\r\n\r\n");
+            Script::say([head.as_bytes(), &[b' '; 1_000_000]].concat())
         })
-        .over(1, 1),
+        .over(150, 300)
+        .within(128),
         Attack::new("flood of requests, never read", Must::End, move |_| {
+            let get = format!("GET {} HTTP/1.1\r\nhost: h\r\n\r\n", site.long);
             Script::say("").endlessly(get, 256).deaf()
-        }),
+        })
+        .over(1, 8),
         Attack::new("flood of requests", Must::Bear, move |_| Script::say("").endlessly(get, 4)).over(8, 64),
         post("deep nesting", json::deep(100_000).into()),
         post("huge number", json::huge().into()),
@@ -181,9 +192,7 @@ pub(crate) fn on_stream_reader() -> Vec<Attack> {
     let say = move |further: &str| Script::say(format!("{stream}{further}"));
     let event = |data: &String| format!("event: instance\ndata: {data}\n\n");
     let instance = |id: &str, number: &str| {
-        let about = format!(
-            r#"{{"id":"{id}","type":"client","status":"running","url":"client://1","tcprx":{number}}}"#
-        );
+        let about = about(id, number);
         format!(r#"{{"type":"update","time":"2026-11-21T12:00:00Z","instance":{about},"logs":""}}"#)
     };
     let strange = (0..20_000).map(|id| instance(&format!("{id:08x}"), "1")).collect();
@@ -221,15 +230,19 @@ pub(crate) fn speak(_: &str) -> Greeting {
 /// A hostile master answers as a good one until the stream is asked for.
 fn speak_by_stream(head: &str) -> Greeting {
     let line = head.lines().next().unwrap_or_default();
-    match line {
-        line if line.contains("/events") => Greeting::Begin(Vec::new()),
-        line if line.contains("/instances") => Greeting::Answer(good(
-            r#"[{"id":"aaaaaaaa","type":"client","status":"running","url":"client://1"}]"#,
-        )),
-        _ => {
-            Greeting::Answer(good(r#"{"os":"linux","arch":"amd64","ver":"v1.14.0","log":"info","tls":"0"}"#))
-        }
+    if line.contains("/events") {
+        Greeting::Begin(Vec::new())
+    } else if line.contains("/instances") {
+        Greeting::Answer(good(&format!("[{}]", about("aaaaaaaa", "1"))))
+    } else {
+        Greeting::Answer(good(r#"{"os":"linux","arch":"amd64","ver":"v1.14.0","log":"info","tls":"0"}"#))
     }
+}
+
+/// Returns an instance that has received so many bytes.
+fn about(id: &str, received: &str) -> String {
+    let counters = format!(r#""tcprx":{received},"tcptx":1,"udprx":1,"udptx":1"#);
+    format!(r#"{{"id":"{id}","type":"client","status":"running","url":"client://1",{counters}}}"#)
 }
 
 /// Returns a good answer.

@@ -13,8 +13,8 @@ pub(crate) fn on_server() -> Vec<Attack> {
     let mut attacks = on_either("ping");
     attacks.extend([
         Attack::new("idle connections", Must::Bear, |_| Script::say("")).over(300, 10_000).within(256),
-        handshaken("handshake again and again", Must::Bear, HANDSHAKE.into(), 4),
-        handshaken("flood of logs", Must::Bear, log(r#""a":1"#.into()), 4),
+        handshaken("handshake again and again", Must::Bear, HANDSHAKE.into(), 1),
+        handshaken("flood of logs", Must::Bear, log(r#""a":1"#.into()), 1),
         handshaken("log with an oversized map", Must::Bear, log(format!("\"a\":{}", json::map(20_000))), 4),
         handshaken("flood of tasks of no command", Must::Bear, tasks, 16),
         handshaken(
@@ -59,7 +59,7 @@ fn on_either(method: &'static str) -> Vec<Attack> {
     let undecodable = Must::Say("unable to decode message");
     let malformed = Must::Say("malformed message");
     let flood = command("x", method, "{}");
-    let deaf = flood.clone();
+    let long = command("x", "ping", &format!(r#"{{"a":"{}"}}"#, "a".repeat(4000)));
     vec![
         Attack::new("silence", Must::End, |_| Script::say("")),
         Attack::new("slow line", Must::End, |_| Script::say("{").slowly(" ")),
@@ -84,10 +84,10 @@ fn on_either(method: &'static str) -> Vec<Attack> {
         Attack::new("half a line, half closed", Must::End, |_| Script::say("{\"ver").half_closed()),
         Attack::new("reset in a line", Must::Bear, |_| Script::say("{\"ver").reset()),
         Attack::new("one id again and again", Must::Bear, move |_| {
-            Script::say("").endlessly(flood.as_bytes(), 4)
+            Script::say("").endlessly(flood.as_bytes(), 1)
         }),
         Attack::new("flood of commands, never read", Must::End, move |_| {
-            Script::say("").endlessly(deaf.as_bytes(), 256).deaf()
+            Script::say("").endlessly(long.as_bytes(), 256).deaf()
         }),
         Attack::new("answers to nothing, then an error", Must::End, move |_| line(r#"{"fatal_error":"no"}"#)),
     ]

@@ -96,6 +96,9 @@ struct Arguments {
     /// How many topics may be retained.
     #[arg(long, default_value_t = 65_536)]
     max_retained: usize,
+    /// The longest frame that is taken, in bytes. Node-RED takes 100 MiB of anybody.
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+    max_frame: usize,
     #[command(flatten)]
     transport: TransportArguments,
     #[command(flatten)]
@@ -238,7 +241,7 @@ fn config(arguments: &Arguments, access: Access) -> Config {
     config.heartbeat_period = arguments.heartbeat.0;
     config.expiry_grace = arguments.expiry_grace;
     config.max_connections = arguments.max_connections;
-    config.max_frame = arguments.transport.max_frame;
+    config.max_frame = arguments.max_frame;
     config.max_held = arguments.max_held;
     config.max_queued = arguments.max_queued;
     config.max_queued_bytes = arguments.max_queued_bytes;
