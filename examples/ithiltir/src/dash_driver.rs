@@ -8,8 +8,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use ithiltir_proto::dash::{Dash, Event, ExchangeId, Output};
 use ithiltir_proto::wire::Timestamp;
+use program::body::Bodies;
 use program::server::Limits;
-use program::{body, sleep_until};
+use program::sleep_until;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -35,7 +36,7 @@ pub async fn run(
     let (requests, mut inbox) = mpsc::channel(256);
     let mut connections = JoinSet::new();
     let mut waiting: HashMap<ExchangeId, Answer> = HashMap::new();
-    let body_limit = dash.body_limit();
+    let bodies = Bodies::new(&limits, dash.body_limit());
     let mut end = std::pin::pin!(end);
     loop {
         while let Some(output) = dash.poll_output() {
@@ -57,8 +58,7 @@ pub async fn run(
             }
             accepted = listener.accept(), if connections.len() < limits.max_http_connections => match accepted {
                 Ok((socket, peer)) => {
-                    let limits = (limits, body_limit);
-                    connections.spawn(serve(socket, peer.ip(), limits, requests.clone()));
+                    connections.spawn(serve(socket, peer.ip(), limits, bodies.clone(), requests.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -72,12 +72,11 @@ pub async fn run(
     }
 }
 
-async fn serve(socket: TcpStream, client: IpAddr, (limits, body_limit): (Limits, usize), requests: Inbox) {
-    let body_limits = (limits.body_timeout, body_limit);
+async fn serve(socket: TcpStream, client: IpAddr, limits: Limits, bodies: Bodies, requests: Inbox) {
     let _ = socket.set_nodelay(true);
     let service = service_fn(move |request| {
-        let requests = requests.clone();
-        async move { Ok::<_, Infallible>(answer(request, client, body_limits, requests).await.map(Full::new)) }
+        let (bodies, requests) = (bodies.clone(), requests.clone());
+        async move { Ok::<_, Infallible>(answer(request, client, bodies, requests).await.map(Full::new)) }
     });
     let connection = limits.http1().serve_connection(TokioIo::new(limits.patient(socket)), service);
     if let Err(error) = connection.await {
@@ -88,11 +87,11 @@ async fn serve(socket: TcpStream, client: IpAddr, (limits, body_limit): (Limits,
 async fn answer(
     request: Request<Incoming>,
     client: IpAddr,
-    (body_timeout, body_limit): (Duration, usize),
+    bodies: Bodies,
     requests: Inbox,
 ) -> Response<Bytes> {
     let (head, body) = request.into_parts();
-    let Ok(Some(body)) = tokio::time::timeout(body_timeout, body::read(body, body_limit)).await else {
+    let Some((body, _held)) = bodies.read(body).await else {
         return closing(StatusCode::REQUEST_TIMEOUT);
     };
     let (answer, answered) = oneshot::channel();

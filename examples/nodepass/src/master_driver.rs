@@ -15,8 +15,9 @@ use nodepass_api::master::{
 };
 use nodepass_api::url::Rules;
 use nodepass_api::wire::InstanceKind;
+use program::body::Bodies;
 use program::server::Limits;
-use program::{body, sleep_until};
+use program::sleep_until;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -111,6 +112,7 @@ pub async fn run(
 ) {
     // Requests are bounded by the connections, written pieces by the machine's window.
     let limits = host.limits;
+    let bodies = Bodies::new(&limits, host.max_body);
     let (inputs, mut inbox) = mpsc::unbounded_channel();
     let (lines, mut printed) = mpsc::channel(256);
     let mut driver = Driver {
@@ -141,8 +143,8 @@ pub async fn run(
                 match accepted {
                     Ok((socket, _)) => {
                         let acceptor = driver.host.acceptor.clone();
-                        let (limits, inputs) = ((limits, driver.host.max_body), driver.inputs.clone());
-                        connections.spawn(serve(socket, acceptor, limits, inputs, graceful.watcher()));
+                        let (bodies, inputs) = (bodies.clone(), driver.inputs.clone());
+                        connections.spawn(serve(socket, acceptor, limits, bodies, inputs, graceful.watcher()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -302,14 +304,15 @@ fn figures(sample: system::Figures) -> SystemFigures {
 async fn serve(
     socket: TcpStream,
     acceptor: Option<TlsAcceptor>,
-    (limits, most): (Limits, usize),
+    limits: Limits,
+    bodies: Bodies,
     inputs: mpsc::UnboundedSender<Input>,
     graceful: Watcher,
 ) {
     let _ = socket.set_nodelay(true);
     let service = service_fn(move |request| {
-        let inputs = inputs.clone();
-        async move { Ok::<_, Infallible>(answer(request, (limits.body_timeout, most), inputs).await) }
+        let (bodies, inputs) = (bodies.clone(), inputs.clone());
+        async move { Ok::<_, Infallible>(answer(request, bodies, inputs).await) }
     });
     // Each version has its own limit for peers that say nothing.
     let http1 = limits.http1();
@@ -338,7 +341,7 @@ async fn serve(
 
 async fn answer(
     request: Request<Incoming>,
-    (timeout, most): (Duration, usize),
+    bodies: Bodies,
     inputs: mpsc::UnboundedSender<Input>,
 ) -> Response<AnswerBody> {
     if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
@@ -356,7 +359,7 @@ async fn answer(
             return response.map(|body| AnswerBody::Whole(Some(body)));
         }
     }
-    let Ok(Some(body)) = tokio::time::timeout(timeout, body::read(body, most)).await else {
+    let Some((body, _held)) = bodies.read(body).await else {
         return closing(StatusCode::REQUEST_TIMEOUT);
     };
     let (answer, answered) = oneshot::channel();

@@ -23,12 +23,16 @@ pub struct Limits {
     /// How long the body of a request may take.
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = crate::duration)]
     pub body_timeout: Duration,
+    /// How many bytes the bodies of requests take at once, beyond the first 64 KiB of each; longer ones wait.
+    #[arg(long, value_name = "BYTES", default_value_t = MAX_BODIES)]
+    pub max_bodies: usize,
     /// How long a client may take nothing of what is written to it.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = crate::duration)]
     pub write_timeout: Duration,
 }
 
 const MAX_HTTP_CONNECTIONS: usize = 16_384;
+const MAX_BODIES: usize = 64 << 20;
 
 /// How much of a head, and of an answer that nobody takes, is held for a connection.
 const BUFFER: usize = 64 << 10;
@@ -55,6 +59,7 @@ impl Default for Limits {
             max_http_connections: MAX_HTTP_CONNECTIONS,
             head_timeout: second * 60,
             body_timeout: second * 15,
+            max_bodies: MAX_BODIES,
             write_timeout: second * 60,
         }
     }
