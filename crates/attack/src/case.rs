@@ -53,6 +53,7 @@ impl Case {
         if self.pair.server.ready != "listening" {
             server.wait(self.pair.server.ready)?;
         }
+        server.ignore_events();
         let scene = Scene { address: &address, ..scene };
         let count = if long { self.attack.connections.1 } else { self.attack.connections.0 };
         let (mut victim, _peer) = match self.side {

@@ -43,14 +43,18 @@ impl Crowd {
 fn connect(address: SocketAddr, script: &Script) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if script.deaf {
-        socket.set_recv_buffer_size(ROOM)?;
+        narrow(SockRef::from(&socket))?;
     }
     socket.connect(&address.into())?;
     Ok(socket.into())
 }
 
-/// Of a peer that never reads, in bytes.
-const ROOM: usize = 4096;
+/// Lets a peer that never reads have little room, and the program's system too, which goes by the size of packets.
+fn narrow(socket: SockRef<'_>) -> io::Result<()> {
+    #[cfg(unix)]
+    socket.set_tcp_mss(536)?;
+    socket.set_recv_buffer_size(4096)
+}
 
 /// A hostile server, which later lets through to a good one.
 pub(crate) struct Front {
@@ -68,7 +72,7 @@ impl Front {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         if script.deaf {
-            SockRef::from(&listener).set_recv_buffer_size(ROOM)?; // handed on to what is accepted
+            narrow(SockRef::from(&listener))?; // handed on to what is accepted
         }
         Ok(Self {
             listener,

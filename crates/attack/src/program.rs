@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -17,7 +17,7 @@ pub(crate) struct Program {
     name: String,
     child: Child,
     _stdin: Option<ChildStdin>,
-    events: Receiver<Value>,
+    events: Option<Receiver<Value>>,
     diagnostics: PathBuf,
 }
 
@@ -42,12 +42,18 @@ impl Program {
         let stdout = child.stdout.take().context("stdout is piped")?;
         let (sender, events) = mpsc::channel();
         std::thread::spawn(move || {
-            // What is no event is no use; the program must never wait for us.
-            for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-                let _ = serde_json::from_slice(&line).map(|event| sender.send(event));
+            let mut lines = BufReader::new(stdout);
+            let mut line = Vec::new();
+            while lines.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+                // What is no event is no use.
+                if serde_json::from_slice(&line).is_ok_and(|event| sender.send(event).is_err()) {
+                    break;
+                }
+                line.clear();
             }
+            let _ = io::copy(&mut lines, &mut io::sink()); // the program must never wait for us
         });
-        Ok(Self { name, child, _stdin: stdin, events, diagnostics })
+        Ok(Self { name, child, _stdin: stdin, events: Some(events), diagnostics })
     }
 
     /// Waits for an event of this name, as a program prints when it has started.
@@ -55,17 +61,23 @@ impl Program {
         let deadline = Instant::now() + START;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.events.recv_timeout(left) {
-                Ok(event) if event["event"] == name => return Ok(event),
-                Ok(_) => {}
-                Err(_) => bail!("{} says no {name}: {}", self.name, self.diagnostics()),
+            let event = self.events.as_ref().and_then(|events| events.recv_timeout(left).ok());
+            match event {
+                Some(event) if event["event"] == name => return Ok(event),
+                Some(_) => {}
+                None => bail!("{} says no {name}: {}", self.name, self.diagnostics()),
             }
         }
     }
 
     /// Returns an event that has not been taken yet.
     pub(crate) fn event(&mut self) -> Option<Value> {
-        self.events.try_recv().ok()
+        self.events.as_ref()?.try_recv().ok()
+    }
+
+    /// Takes no more events, of which there may be very many.
+    pub(crate) fn ignore_events(&mut self) {
+        self.events = None;
     }
 
     /// Says what is wrong if the program has ended or panicked.
