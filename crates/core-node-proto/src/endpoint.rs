@@ -111,10 +111,7 @@ impl GrpcTarget {
     /// Whether the host is this machine: a loopback address, or `localhost`. Cleartext to anywhere else deserves a warning (§16).
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        match self.host.parse::<IpAddr>() {
-            Ok(address) => address.to_canonical().is_loopback(),
-            Err(_) => self.host.strip_suffix('.').unwrap_or(&self.host).eq_ignore_ascii_case("localhost"),
-        }
+        is_loopback(&self.host)
     }
 
     /// Returns host and port as one text, an IPv6 address in brackets.
@@ -137,6 +134,14 @@ pub fn is_insecure(setting: Option<&str>) -> bool {
     setting == Some("true")
 }
 
+/// Whether a host, without brackets, is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host.strip_suffix('.').unwrap_or(host).eq_ignore_ascii_case("localhost"),
+    }
+}
+
 fn check_scheme(scheme: &str, tls: bool) -> Result<(), TargetError> {
     let is = |names: [&str; 2]| names.iter().any(|name| scheme.eq_ignore_ascii_case(name));
     if is(["https", "grpcs"]) {
@@ -149,7 +154,7 @@ fn check_scheme(scheme: &str, tls: bool) -> Result<(), TargetError> {
 }
 
 /// Splits at the colon before the port; brackets stay.
-fn split_port(authority: &str) -> Result<(&str, Option<&str>), TargetError> {
+pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<&str>), TargetError> {
     if authority.starts_with('[') {
         let end = authority.find(']').ok_or(TargetError::Host)? + 1;
         let (host, rest) = authority.split_at(end);
@@ -175,7 +180,7 @@ fn read_port(port: Option<&str>) -> Result<u16, TargetError> {
     text.parse().ok().filter(|&port| digits && port > 0).ok_or(TargetError::Port)
 }
 
-fn read_host(host: &str) -> Result<Box<str>, TargetError> {
+pub(crate) fn read_host(host: &str) -> Result<Box<str>, TargetError> {
     if let Some(inner) = host.strip_prefix('[') {
         let address = inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
         return Ok(address.ok_or(TargetError::Host)?.to_string().into());

@@ -5,17 +5,28 @@
 //! page in the repository's `docs`.
 
 pub mod attribution;
+pub mod call;
 pub mod config;
+#[cfg(feature = "core")]
+pub mod core;
 pub mod endpoint;
 #[rustfmt::skip]
 #[expect(clippy::exhaustive_structs, reason = "message types are written as struct literals")]
 #[path = "generated/nodeservice.rs"]
 mod generated;
+pub mod grpc;
+pub mod http;
+mod json;
+mod key_header;
 pub mod message;
 pub mod method;
 pub mod pb;
 mod secret;
+#[cfg(any(feature = "agent", feature = "core"))]
+mod timer;
 pub mod value;
+#[cfg(any(feature = "agent", feature = "core"))]
+mod wall_clock;
 
 pub use endpoint::GrpcTarget;
 pub use method::Method;

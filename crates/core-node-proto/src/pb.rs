@@ -17,13 +17,15 @@
 //!
 //! Decoding refuses a known field of another wire type, a truncated message and text that is not UTF-8; it skips unknown
 //! fields, and of a scalar that comes twice the last one counts (§5.10, §5.11). An integer too large for its 32-bit field
-//! loses its upper bits (§5.12), so values are checked afterwards. Encoding leaves out a scalar that is zero or empty
-//! unless the field is an `Option`; a Core that needs such zeros (§5.9) does not get them from these types.
+//! loses its upper bits (§5.12), so values are checked afterwards; [`grpc`](crate::grpc) does that. Encoding leaves out a scalar
+//! that is zero or empty unless the field is an `Option`, as all are that a node writes, keys apart: a Core that takes a
+//! missing scalar for undefined then reads 0 (§5.9). `Some(0)` is written, `None` is not, and both mean the same.
 //!
 //! `Debug` of the requests and of the configuration shows ids and sizes; keys and JSON texts stay hidden.
 
 pub use crate::generated::*;
 
+use crate::grpc::fields::Text;
 use std::fmt;
 
 impl fmt::Debug for HeartbeatRequest {
@@ -57,9 +59,9 @@ impl fmt::Debug for GetLatestConfigResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GetLatestConfigResponse")
             .field("revision", &self.revision)
-            .field("client_map_json", &self.client_map_json.len())
-            .field("mtproto_client_map_json", &self.mtproto_client_map_json.len())
-            .field("services_json", &self.services_json.len())
+            .field("client_map_json", &self.client_map_json.text().len())
+            .field("mtproto_client_map_json", &self.mtproto_client_map_json.text().len())
+            .field("services_json", &self.services_json.text().len())
             .finish()
     }
 }
@@ -77,7 +79,7 @@ impl fmt::Debug for ReportNodeStatsRequest {
         f.debug_struct("ReportNodeStatsRequest")
             .field("system", &self.system)
             .field("xray", &self.xray)
-            .field("mtproto_json", &self.mtproto_json.len())
+            .field("mtproto_json", &self.mtproto_json.text().len())
             .finish_non_exhaustive()
     }
 }

@@ -1,9 +1,20 @@
 //! Configurations, read and written.
 
 use core_node_proto::config::{
-    Client, ClientMap, ConfigError, ConfigTexts, Field, MAX_DEPTH, MAX_REVISION, MtprotoClientMap,
-    NodeConfig, Problem, ReadConfig, Services, Warning,
+    Client, ClientMap, ConfigError, ConfigTexts, Field, MtprotoClientMap, NodeConfig, Problem, ReadConfig,
+    Services, Warning,
 };
+use core_node_proto::message::MAX_JSON_DEPTH;
+use core_node_proto::value::{LsId, Revision, SubscriptionId, UserId};
+
+fn ls(id: i64) -> LsId {
+    LsId::new(id).expect("an id in range")
+}
+
+fn client(user_id: i64, subscription_id: Option<i64>) -> Client {
+    let subscription_id = subscription_id.map(|id| SubscriptionId::new(id).expect("an id in range"));
+    Client { user_id: UserId::new(user_id).expect("an id in range"), subscription_id }
+}
 
 fn texts<'a>(client_map: &'a str, mtproto_client_map: &'a str, services: &'a str) -> ConfigTexts<'a> {
     ConfigTexts {
@@ -41,22 +52,23 @@ fn both_transports_carry_the_same() {
     assert_eq!(Ok(&over_http), read(client_map, old_map, SERVICES).as_ref());
     assert!(over_http.warnings.is_empty());
     let config = over_http.config;
-    assert_eq!(config.revision(), 6);
-    let client = config.client_map().get(45).unwrap();
-    assert_eq!((client.user_id(), client.subscription_id()), (12, Some(300)));
-    assert_eq!(config.client_map().get(46), Some(Client::new(13, None).unwrap()));
-    assert_eq!(config.mtproto_client_map().get("7b0c"), Some(client));
+    assert_eq!(config.revision().get(), 6);
+    assert_eq!(config.client_map().get(ls(45)), Some(client(12, Some(300))));
+    assert_eq!(config.client_map().get(ls(46)), Some(client(13, None)));
+    assert_eq!(config.client_map().get(ls(44)), None);
+    assert_eq!(config.mtproto_client_map().get("7b0c"), Some(client(12, Some(300))));
 }
 
 #[test]
 fn a_configuration_is_written_for_both_transports() {
     let mut client_map = ClientMap::default();
-    client_map.insert(46, Client::new(13, None).unwrap()).unwrap();
-    client_map.insert(45, Client::new(12, Some(300)).unwrap()).unwrap();
+    assert_eq!(client_map.insert(ls(46), client(13, None)), None);
+    assert_eq!(client_map.insert(ls(45), client(1, None)), None);
+    assert_eq!(client_map.insert(ls(45), client(12, Some(300))), Some(client(1, None)));
     let mut old_map = MtprotoClientMap::default();
-    old_map.insert("a\"b", Client::new(12, None).unwrap());
+    old_map.insert("a\"b", client(12, None));
     let services = Services::from_json(r#" {"x\n":[ 1.0 ],"xray": null} "#).unwrap();
-    let config = NodeConfig::new(7, client_map, old_map, services).unwrap();
+    let config = NodeConfig::new(Revision::new(7).unwrap(), client_map, old_map, services);
     let client_map = r#"{"45":{"userId":12,"subscriptionId":300},"46":{"userId":13,"subscriptionId":null}}"#;
     let old_map = r#"{"a\"b":{"userId":12,"subscriptionId":null}}"#;
     let services = r#"{"x\n":[ 1.0 ],"xray":null}"#;
@@ -127,7 +139,7 @@ fn every_entry_of_the_client_map_must_be_valid() {
         [r#"{"userId":1}"#, r#"{"x":[{}],"userId":1.0,"subscriptionId":null}"#, r#"{"userId":9,"userId":1}"#]
     {
         let config = read(&format!(r#"{{"47":{entry}}}"#), "", "").unwrap().config;
-        assert_eq!(config.client_map().get(47), Some(Client::new(1, None).unwrap()), "{entry}");
+        assert_eq!(config.client_map().get(ls(47)), Some(client(1, None)), "{entry}");
     }
 }
 
@@ -136,10 +148,19 @@ fn of_repeated_keys_the_last_counts() {
     let config = read(r#"{"47":{"userId":14},"\u00347":{"userId":12}}"#, "", r#"{"xray":3,"xray":{"a":1}}"#);
     let config = config.unwrap().config;
     assert_eq!(config.client_map().len(), 1);
-    assert_eq!(config.client_map().get(47).unwrap().user_id(), 12);
+    assert_eq!(config.client_map().get(ls(47)), Some(client(12, None)));
     assert_eq!(config.services().xray().unwrap().json(), r#"{"a":1}"#);
     let body = br#"{"revision":"x","clientMap":7,"revision":3,"clientMap":{}}"#;
-    assert_eq!(NodeConfig::from_json(body).unwrap().config.revision(), 3);
+    assert_eq!(NodeConfig::from_json(body).unwrap().config.revision().get(), 3);
+}
+
+#[test]
+fn clients_may_be_collected_in_any_order() {
+    let clients = [(3, 30), (1, 10), (3, 31), (2, 20), (1, 11)];
+    let map: ClientMap =
+        clients.map(|(ls_id, user_id)| (ls(ls_id), client(user_id, None))).into_iter().collect();
+    let users: Vec<_> = map.iter().map(|(ls_id, client)| (ls_id.get(), client.user_id.get())).collect();
+    assert_eq!(users, [(1, 11), (2, 20), (3, 31)]);
 }
 
 #[test]
@@ -150,7 +171,7 @@ fn keys_that_are_no_ids_are_kept_with_a_warning() {
     assert_eq!(read.warnings[0].count(), 2);
     let map = read.config.client_map();
     assert_eq!((map.len(), map.keys_not_ids()), (3, 2));
-    assert_eq!(map.iter().collect::<Vec<_>>(), [(7, Client::new(1, None).unwrap())]);
+    assert_eq!(map.iter().collect::<Vec<_>>(), [(ls(7), client(1, None))]);
     assert_eq!(read.config.to_texts().client_map_json, client_map);
 }
 
@@ -181,7 +202,10 @@ fn a_known_service_is_an_object_or_absent() {
 
 #[test]
 fn a_revision_is_an_integer_in_range() {
-    for (revision, expected) in [(0, Some(0)), (i64::from(MAX_REVISION), Some(MAX_REVISION)), (-1, None)] {
+    let most = i64::from(i32::MAX);
+    for (revision, expected) in
+        [(0, Some(Revision::MIN)), (most, Some(Revision::MAX)), (-1, None), (most + 1, None)]
+    {
         let read = NodeConfig::from_texts(&ConfigTexts { revision, ..ConfigTexts::default() });
         assert_eq!(read.map(|read| read.config.revision()).ok(), expected, "{revision}");
     }
@@ -191,18 +215,16 @@ fn a_revision_is_an_integer_in_range() {
         assert_eq!(wrong, (Field::Revision, Problem::OutOfRange), "{revision}");
     }
     assert_eq!(wrong(NodeConfig::from_json(b"{}")), (Field::Revision, Problem::Missing));
-    let empty = (ClientMap::default(), MtprotoClientMap::default(), Services::default());
-    assert!(NodeConfig::new(MAX_REVISION + 1, empty.0, empty.1, empty.2).is_err());
 }
 
 #[test]
 fn nesting_has_a_limit() {
     let nested = |depth: usize| format!(r#"{{"a":{}{}}}"#, "[".repeat(depth - 1), "]".repeat(depth - 1));
-    assert!(read("", "", &nested(MAX_DEPTH)).is_ok());
-    assert_eq!(wrong(read("", "", &nested(MAX_DEPTH + 1))), (Field::Services, Problem::TooDeep));
+    assert!(read("", "", &nested(MAX_JSON_DEPTH)).is_ok());
+    assert_eq!(wrong(read("", "", &nested(MAX_JSON_DEPTH + 1))), (Field::Services, Problem::TooDeep));
     let body = |depth| format!(r#"{{"revision":1,"services":{}}}"#, nested(depth));
-    assert!(NodeConfig::from_json(body(MAX_DEPTH).as_bytes()).is_ok());
-    let deeper = NodeConfig::from_json(body(MAX_DEPTH + 1).as_bytes());
+    assert!(NodeConfig::from_json(body(MAX_JSON_DEPTH).as_bytes()).is_ok());
+    let deeper = NodeConfig::from_json(body(MAX_JSON_DEPTH + 1).as_bytes());
     assert_eq!(wrong(deeper), (Field::Services, Problem::TooDeep));
     let entry = format!(r#"{{"1":{{"userId":1,"x":{}}}}}"#, nested(1000));
     assert_eq!(wrong(read(&entry, "", "")), (Field::ClientMap, Problem::TooDeep));
@@ -267,7 +289,7 @@ fn a_hundred_thousand_clients_are_read_and_written() {
     let client_map = format!("{{{}}}", entries.collect::<Vec<_>>().join(","));
     let config = read(&client_map, "", "").unwrap().config;
     assert_eq!(config.client_map().len(), 100_000);
-    assert_eq!(config.client_map().get(77_777), Some(Client::new(77_777, Some(77_777)).unwrap()));
+    assert_eq!(config.client_map().get(ls(77_777)), Some(client(77_777, Some(77_777))));
     let over_http = NodeConfig::from_json(config.to_json().as_bytes()).unwrap();
     assert_eq!(over_http.config, config);
 }

@@ -1,16 +1,19 @@
 //! What holds for every configuration.
 
-use core_node_proto::attribution::MAX_ID;
-use core_node_proto::config::{
-    Client, ClientMap, ConfigTexts, MAX_REVISION, MtprotoClientMap, NodeConfig, Services,
-};
+use core_node_proto::config::{Client, ClientMap, ConfigTexts, MtprotoClientMap, NodeConfig, Services};
+use core_node_proto::value::{LsId, Revision, SubscriptionId, UserId};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
+const MOST: i64 = i32::MAX as i64;
+
 fn client() -> impl Strategy<Value = Client> {
-    (1..=MAX_ID, option::of(1..=MAX_ID))
-        .prop_map(|(user_id, subscription_id)| Client::new(user_id, subscription_id).expect("ids in range"))
+    let ids = (1..=MOST, option::of(1..=MOST));
+    ids.prop_map(|(user_id, subscription_id)| Client {
+        user_id: UserId::new(user_id).expect("an id in range"),
+        subscription_id: subscription_id.map(|id| SubscriptionId::new(id).expect("an id in range")),
+    })
 }
 
 fn json() -> impl Strategy<Value = serde_json::Value> {
@@ -38,19 +41,21 @@ fn member() -> impl Strategy<Value = String> {
 
 fn config() -> impl Strategy<Value = NodeConfig> {
     let services = btree_map(".{0,5}", json(), 0..4);
-    (0..=MAX_REVISION, btree_map(1..=MAX_ID, client(), 0..9), btree_map(".{0,9}", client(), 0..5), services)
-        .prop_map(|(revision, clients, old_clients, services)| {
+    (0..=MOST, btree_map(1..=MOST, client(), 0..9), btree_map(".{0,9}", client(), 0..5), services).prop_map(
+        |(revision, clients, old_clients, services)| {
             let (mut client_map, mut old_map) = (ClientMap::default(), MtprotoClientMap::default());
             for (ls_id, client) in clients {
-                client_map.insert(ls_id, client).expect("an id in range");
+                client_map.insert(LsId::new(ls_id).expect("an id in range"), client);
             }
             for (key, client) in old_clients {
                 old_map.insert(key, client);
             }
             let services = serde_json::Value::Object(services.into_iter().collect());
             let services = Services::from_json(&services.to_string()).expect("services");
-            NodeConfig::new(revision, client_map, old_map, services).expect("a revision in range")
-        })
+            let revision = Revision::new(revision).expect("a revision in range");
+            NodeConfig::new(revision, client_map, old_map, services)
+        },
+    )
 }
 
 /// Nothing that is read from a configuration may fail.

@@ -32,14 +32,14 @@ fn an_absent_revision_differs_from_revision_zero() {
 #[test]
 fn a_usage_report_nests_its_entries_in_order() {
     let known = UsageEntry {
-        user_id: 1,
+        user_id: Some(1),
         subscription_id: Some(2),
-        node_protocol_id: 3,
-        bytes_up: 128,
-        bytes_down: i64::MAX,
-        recorded_at: "t".into(),
+        node_protocol_id: Some(3),
+        bytes_up: Some(128),
+        bytes_down: Some(i64::MAX),
+        recorded_at: Some("t".into()),
     };
-    let bare = UsageEntry { user_id: 7, ..Default::default() };
+    let bare = UsageEntry { user_id: Some(7), ..Default::default() };
     let message = ReportUsageRequest { auth_key: String::new(), entries: vec![known, bare] };
     same(
         message,
@@ -50,7 +50,7 @@ fn a_usage_report_nests_its_entries_in_order() {
 
 #[test]
 fn an_outbound_report_nests_its_items() {
-    let item = OutboundUsageItem { tag: "out".into(), bytes_up: 1, bytes_down: 2 };
+    let item = OutboundUsageItem { tag: Some("out".into()), bytes_up: Some(1), bytes_down: Some(2) };
     let message = ReportOutboundUsageRequest { auth_key: "k".into(), items: vec![item] };
     same(message, b"\x0a\x01k\x12\x09\x0a\x03out\x10\x01\x18\x02");
     same(ReportOutboundUsageResponse { ok: true }, b"\x08\x01");
@@ -70,7 +70,7 @@ fn a_configuration_carries_its_parts_as_text() {
 
 #[test]
 fn a_confirmation_names_its_revision() {
-    let message = ConfirmConfigAppliedRequest { auth_key: "k".into(), revision: i32::MAX };
+    let message = ConfirmConfigAppliedRequest { auth_key: "k".into(), revision: Some(i32::MAX) };
     same(message, b"\x0a\x01k\x10\xff\xff\xff\xff\x07");
     same(ConfirmConfigAppliedResponse { ok: true }, b"\x08\x01");
 }
@@ -78,23 +78,23 @@ fn a_confirmation_names_its_revision() {
 #[test]
 fn statistics_carry_rates_as_doubles_and_counters_as_varints() {
     let system = SystemStats {
-        uptime_seconds: 1,
-        cpu_percent: 1.5,
-        cpu_cores: 3,
-        ram_used: 4,
-        ram_total: 5,
-        disk_used: 6,
-        disk_total: 7,
-        net_rx_per_sec: 2.0,
-        net_tx_per_sec: -0.5,
-        net_rx_total: 10,
-        net_tx_total: 11,
+        uptime_seconds: Some(1),
+        cpu_percent: Some(1.5),
+        cpu_cores: Some(3),
+        ram_used: Some(4),
+        ram_total: Some(5),
+        disk_used: Some(6),
+        disk_total: Some(7),
+        net_rx_per_sec: Some(2.0),
+        net_tx_per_sec: Some(-0.5),
+        net_rx_total: Some(10),
+        net_tx_total: Some(11),
     };
     let message = ReportNodeStatsRequest {
         auth_key: "k".into(),
         system: Some(system),
-        xray: Some(XrayStats { running: true, uptime_seconds: Some(0) }),
-        mtproto_json: "{}".into(),
+        xray: Some(XrayStats { running: Some(true), uptime_seconds: Some(0) }),
+        mtproto_json: Some("{}".into()),
     };
     same(
         message,
@@ -107,12 +107,23 @@ fn statistics_carry_rates_as_doubles_and_counters_as_varints() {
 
 #[test]
 fn online_users_nest_their_addresses() {
-    let ips = vec![OnlineIp { ip: "::1".into(), last_seen: "t".into() }];
-    let users = vec![OnlineUser { user_id: 1, node_protocol_id: 2, ips }];
+    let ips = vec![OnlineIp { ip: Some("::1".into()), last_seen: Some("t".into()) }];
+    let users = vec![OnlineUser { user_id: Some(1), node_protocol_id: Some(2), ips }];
     let message = ReportOnlineUsersRequest { auth_key: "k".into(), users };
     same(message, b"\x0a\x01k\x12\x0e\x08\x01\x10\x02\x1a\x08\x0a\x03::1\x12\x01t");
     same(ReportOnlineUsersRequest { auth_key: "k".into(), users: vec![] }, b"\x0a\x01k");
     same(ReportOnlineUsersResponse { ok: true }, b"\x08\x01");
+}
+
+#[test]
+fn a_zero_that_a_node_writes_is_on_the_wire() {
+    same(XrayStats { running: Some(false), uptime_seconds: None }, b"\x08\0");
+    same(
+        OutboundUsageItem { tag: Some(String::new()), bytes_up: Some(0), bytes_down: None },
+        b"\x0a\0\x10\0",
+    );
+    same(SystemStats { cpu_percent: Some(0.0), ..Default::default() }, b"\x11\0\0\0\0\0\0\0\0");
+    same(ConfirmConfigAppliedRequest { auth_key: String::new(), revision: Some(0) }, b"\x10\0");
 }
 
 #[test]
@@ -131,7 +142,7 @@ fn the_last_of_a_repeated_scalar_counts() {
 fn an_embedded_message_that_comes_twice_is_merged() {
     let message =
         ReportNodeStatsRequest::decode(&b"\x1a\x02\x08\x01\x1a\x02\x10\x09"[..]).expect("it decodes");
-    assert_eq!(message.xray, Some(XrayStats { running: true, uptime_seconds: Some(9) }));
+    assert_eq!(message.xray, Some(XrayStats { running: Some(true), uptime_seconds: Some(9) }));
 }
 
 #[test]
@@ -181,7 +192,7 @@ fn a_large_varint_loses_its_upper_bits_in_a_32_bit_field() {
 
 #[test]
 fn a_negative_number_takes_ten_bytes() {
-    let message = ConfirmConfigAppliedRequest { auth_key: String::new(), revision: -1 };
+    let message = ConfirmConfigAppliedRequest { auth_key: String::new(), revision: Some(-1) };
     same(message, b"\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01");
 }
 
@@ -193,10 +204,10 @@ fn debug_output_shows_no_key_and_no_json() {
         format!("{:?}", ReportUsageRequest { auth_key: key(), entries: vec![] }),
         format!("{:?}", ReportOutboundUsageRequest { auth_key: key(), items: vec![] }),
         format!("{:?}", GetLatestConfigRequest { auth_key: key() }),
-        format!("{:?}", ConfirmConfigAppliedRequest { auth_key: key(), revision: 4 }),
+        format!("{:?}", ConfirmConfigAppliedRequest { auth_key: key(), revision: Some(4) }),
         format!(
             "{:?}",
-            ReportNodeStatsRequest { auth_key: key(), mtproto_json: key(), ..Default::default() }
+            ReportNodeStatsRequest { auth_key: key(), mtproto_json: Some(key()), ..Default::default() }
         ),
         format!("{:?}", ReportOnlineUsersRequest { auth_key: key(), users: vec![] }),
         format!(

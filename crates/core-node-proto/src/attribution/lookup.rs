@@ -2,6 +2,7 @@
 
 use super::{Identity, IdentityError};
 use crate::config::ClientMap;
+use crate::value::{LsId, NodeProtocolId, SubscriptionId, UserId};
 
 /// Where an attribution comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,19 +24,19 @@ pub enum Anomaly {
     #[error("user {in_name} in the name of link {ls_id}, user {in_map} in the map")]
     OtherUser {
         /// The lsId looked up.
-        ls_id: u32,
+        ls_id: LsId,
         /// The userId in the name.
-        in_name: u32,
+        in_name: UserId,
         /// The userId in the map, which is reported.
-        in_map: u32,
+        in_map: UserId,
     },
     /// No map has this lsId; the userId comes from the name, without a subscription.
     #[error("no map has link {ls_id} of user {in_name}")]
     UnknownClient {
         /// The lsId looked up.
-        ls_id: u32,
+        ls_id: LsId,
         /// The userId in the name, which is reported.
-        in_name: u32,
+        in_name: UserId,
     },
 }
 
@@ -44,11 +45,11 @@ pub enum Anomaly {
 #[non_exhaustive]
 pub struct Attribution {
     /// The user.
-    pub user_id: u32,
+    pub user_id: UserId,
     /// The subscription, if the map has one.
-    pub subscription_id: Option<u32>,
+    pub subscription_id: Option<SubscriptionId>,
     /// The node's protocol, from the name.
-    pub proto_id: u32,
+    pub proto_id: NodeProtocolId,
     /// Where user and subscription come from.
     pub source: Source,
     /// What is odd about it.
@@ -79,7 +80,7 @@ pub fn attribute(
             anomaly,
         });
     };
-    let in_map = client.user_id();
+    let in_map = client.user_id;
     let anomaly = (in_map != in_name).then_some(Anomaly::OtherUser { ls_id, in_name, in_map });
-    Ok(Attribution { user_id: in_map, subscription_id: client.subscription_id(), proto_id, source, anomaly })
+    Ok(Attribution { user_id: in_map, subscription_id: client.subscription_id, proto_id, source, anomaly })
 }

@@ -1,45 +1,26 @@
 //! From ids of subscription links to users.
 
 use super::error::Problem;
-use super::integer::Integer;
-use super::raw::{self, MAX_DEPTH, Name};
-use crate::attribution::{IdOutOfRange, check_id, read_id};
+use super::raw;
+use crate::json::{Name, Scalar, is_too_deep};
+use crate::value::{LsId, SubscriptionId, UserId, ValueError};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::marker::PhantomData;
-use std::num::NonZeroU32;
 
-/// Who is behind an entry of a client map (§7.1). Both ids are 1..=[`MAX_ID`](crate::attribution::MAX_ID).
+/// Who is behind an entry of a client map (§7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "entries are written as struct literals")]
 pub struct Client {
-    user_id: NonZeroU32,
-    subscription_id: Option<NonZeroU32>,
+    /// The user.
+    pub user_id: UserId,
+    /// The subscription, if there is one.
+    pub subscription_id: Option<SubscriptionId>,
 }
 
 impl Client {
-    /// Takes the user, and the subscription if there is one.
-    ///
-    /// # Errors
-    /// An id is out of range.
-    pub fn new(user_id: u32, subscription_id: Option<u32>) -> Result<Self, IdOutOfRange> {
-        let id = |id| NonZeroU32::new(check_id(id)?).ok_or(IdOutOfRange);
-        Ok(Self { user_id: id(user_id)?, subscription_id: subscription_id.map(id).transpose()? })
-    }
-
-    /// Returns the user.
-    #[must_use]
-    pub fn user_id(self) -> u32 {
-        self.user_id.get()
-    }
-
-    /// Returns the subscription, if there is one.
-    #[must_use]
-    pub fn subscription_id(self) -> Option<u32> {
-        self.subscription_id.map(NonZeroU32::get)
-    }
-
     fn write(self, json: &mut String) {
         let written = match self.subscription_id {
             Some(id) => write!(json, "{{\"userId\":{},\"subscriptionId\":{id}}}", self.user_id),
@@ -50,33 +31,42 @@ impl Client {
 }
 
 /// The client map of both proxies, keyed by lsId (§7.3). A key that is no id is kept, so that it is written back, and is never
-/// found. Each entry takes a few dozen bytes, whatever its text was.
+/// found. An entry under an id takes 12 bytes, whatever its text was.
 ///
 /// Its [`Debug`] shows how many entries there are.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ClientMap {
-    by_id: BTreeMap<u32, Client>,
+    /// By rising lsId, each once.
+    by_id: Vec<(LsId, Client)>,
     others: BTreeMap<Box<str>, Client>,
 }
 
 impl ClientMap {
     /// Returns the client behind a subscription link.
     #[must_use]
-    pub fn get(&self, ls_id: u32) -> Option<Client> {
-        self.by_id.get(&ls_id).copied()
+    pub fn get(&self, ls_id: LsId) -> Option<Client> {
+        self.place(ls_id).ok().map(|place| self.by_id[place].1)
     }
 
-    /// Adds a client, and returns the one that it replaces.
-    ///
-    /// # Errors
-    /// The lsId is out of range.
-    pub fn insert(&mut self, ls_id: u32, client: Client) -> Result<Option<Client>, IdOutOfRange> {
-        Ok(self.by_id.insert(check_id(ls_id)?, client))
+    /// Adds a client, and returns the one that it replaces. One that does not come last moves those behind it; many are
+    /// faster collected, or extended with.
+    pub fn insert(&mut self, ls_id: LsId, client: Client) -> Option<Client> {
+        match self.place(ls_id) {
+            Ok(place) => Some(std::mem::replace(&mut self.by_id[place].1, client)),
+            Err(place) => {
+                self.by_id.insert(place, (ls_id, client));
+                None
+            }
+        }
+    }
+
+    fn place(&self, ls_id: LsId) -> Result<usize, usize> {
+        self.by_id.binary_search_by_key(&ls_id, |entry| entry.0)
     }
 
     /// Returns all clients that can be found, by rising lsId.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, Client)> + '_ {
-        self.by_id.iter().map(|(&ls_id, &client)| (ls_id, client))
+    pub fn iter(&self) -> impl Iterator<Item = (LsId, Client)> + '_ {
+        self.by_id.iter().copied()
     }
 
     /// Returns how many entries there are, those under other keys included.
@@ -97,8 +87,25 @@ impl ClientMap {
         self.others.len()
     }
 
+    /// Sorts what was added at the end; of equal keys the last stays.
+    fn sort(&mut self) {
+        if !self.by_id.is_sorted_by(|one, next| one.0 < next.0) {
+            self.by_id.sort_by_key(|entry| entry.0);
+            self.by_id.dedup_by(|later, kept| {
+                let is_same = later.0 == kept.0;
+                if is_same {
+                    *kept = *later;
+                }
+                is_same
+            });
+        }
+        self.by_id.shrink_to_fit();
+    }
+
     pub(super) fn read(text: &str) -> Result<Self, Problem> {
-        read(text)
+        let mut map: Self = read(text)?;
+        map.sort();
+        Ok(map)
     }
 
     pub(super) fn write(&self, json: &mut String) {
@@ -111,6 +118,23 @@ impl ClientMap {
         }
         write_others(&self.others, comma, json);
         json.push('}');
+    }
+}
+
+impl Extend<(LsId, Client)> for ClientMap {
+    /// Adds clients in any order, the last of equal keys.
+    fn extend<I: IntoIterator<Item = (LsId, Client)>>(&mut self, clients: I) {
+        self.by_id.extend(clients);
+        self.sort();
+    }
+}
+
+impl FromIterator<(LsId, Client)> for ClientMap {
+    /// Takes clients in any order, the last of equal keys.
+    fn from_iter<I: IntoIterator<Item = (LsId, Client)>>(clients: I) -> Self {
+        let mut map = Self::default();
+        map.extend(clients);
+        map
     }
 }
 
@@ -184,7 +208,7 @@ fn write_others(others: &BTreeMap<Box<str>, Client>, mut comma: &str, json: &mut
 
 /// Reads a map whose text is not blank.
 fn read<M: Entries>(text: &str) -> Result<M, Problem> {
-    if !raw::is_within(text, MAX_DEPTH) {
+    if is_too_deep(text.as_bytes()) {
         return Err(Problem::TooDeep);
     }
     let is_object = raw::is_object(text);
@@ -206,10 +230,10 @@ trait Entries: Default {
 
 impl Entries for ClientMap {
     fn take(&mut self, key: &str, client: Client) {
-        match read_id(key) {
-            Some(ls_id) => self.by_id.insert(ls_id, client),
-            None => self.others.insert(key.into(), client),
-        };
+        match key.parse() {
+            Ok(ls_id) => self.by_id.push((ls_id, client)),
+            Err(_) => drop(self.others.insert(key.into(), client)),
+        }
     }
 }
 
@@ -234,7 +258,7 @@ impl<'de, M: Entries> Deserialize<'de> for Map<M> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Map<M>, A::Error> {
                 let mut entries = M::default();
-                while let Some((Key(key), client)) = map.next_entry()? {
+                while let Some((Name(key), client)) = map.next_entry()? {
                     entries.take(&key, client);
                 }
                 Ok(Map(entries))
@@ -244,9 +268,6 @@ impl<'de, M: Entries> Deserialize<'de> for Map<M> {
         deserializer.deserialize_map(Object(PhantomData))
     }
 }
-
-#[derive(serde::Deserialize)]
-struct Key<'a>(#[serde(borrow)] std::borrow::Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Client {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -260,19 +281,23 @@ impl<'de> Deserialize<'de> for Client {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Client, A::Error> {
-                let (mut user_id, mut subscription_id) = (None, None);
-                while let Some(place) = map.next_key_seed(Name(&["userId", "subscriptionId"]))? {
+                let (mut user_id, mut subscription_id) = (Scalar::Absent, Scalar::Absent);
+                while let Some(place) = map.next_key_seed(raw::Name(&["userId", "subscriptionId"]))? {
                     match place {
-                        Some(0) => user_id = Some(map.next_value::<Integer>()?.0),
-                        Some(_) => subscription_id = map.next_value::<Option<Integer>>()?.map(|id| id.0),
+                        Some(0) => user_id = map.next_value()?,
+                        Some(_) => subscription_id = map.next_value()?,
                         None => drop(map.next_value::<IgnoredAny>()?),
                     }
                 }
-                let user_id = user_id.ok_or_else(|| A::Error::missing_field("userId"))?;
-                Client::new(user_id, subscription_id).map_err(A::Error::custom)
+                client(&user_id, &subscription_id).map_err(A::Error::custom)
             }
         }
 
         deserializer.deserialize_map(Object)
     }
+}
+
+fn client(user_id: &Scalar<'_>, subscription_id: &Scalar<'_>) -> Result<Client, ValueError> {
+    let subscription = (!subscription_id.is_absent()).then(|| SubscriptionId::new(subscription_id.whole()?));
+    Ok(Client { user_id: UserId::new(user_id.whole()?)?, subscription_id: subscription.transpose()? })
 }

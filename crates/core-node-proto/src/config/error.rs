@@ -68,7 +68,7 @@ pub enum Problem {
     /// It is JSON, but no object.
     #[error("is no object")]
     NotAnObject,
-    /// Lists and objects stand inside each other deeper than [`MAX_DEPTH`](super::MAX_DEPTH).
+    /// Lists and objects stand inside each other deeper than [`MAX_JSON_DEPTH`](crate::message::MAX_JSON_DEPTH).
     #[error("is nested too deep")]
     TooDeep,
     /// An entry is no object with a valid userId and a valid, null or absent subscriptionId.
@@ -85,7 +85,7 @@ pub enum Problem {
     /// The revision is not there.
     #[error("is not there")]
     Missing,
-    /// The revision is no integer from 0 to [`MAX_REVISION`](super::MAX_REVISION).
+    /// The revision is no integer in the range of a [`Revision`](crate::value::Revision).
     #[error("is no integer in range")]
     OutOfRange,
 }

@@ -2,7 +2,6 @@
 
 mod client_map;
 mod error;
-mod integer;
 mod node_config;
 mod raw;
 mod services;
@@ -10,7 +9,6 @@ mod xray;
 
 pub use client_map::{Client, ClientMap, MtprotoClientMap};
 pub use error::{ConfigError, Field, Problem, Warning};
-pub use node_config::{ConfigTexts, MAX_REVISION, NodeConfig, ReadConfig};
-pub use raw::MAX_DEPTH;
+pub use node_config::{ConfigTexts, NodeConfig, ReadConfig};
 pub use services::Services;
 pub use xray::{Mtproto, Xray, XrayInbound};

@@ -2,16 +2,13 @@
 
 use super::client_map::{ClientMap, MtprotoClientMap};
 use super::error::{ConfigError, Field, Problem, Warning};
-use super::integer::Integer;
 use super::raw;
 use super::services::Services;
+use crate::json::Scalar;
 use crate::value::Revision;
 use serde_json::error::Category;
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
-
-/// The largest revision, 2³¹-1 (§6.2). The smallest is 0.
-pub const MAX_REVISION: u32 = Revision::MAX.get();
 
 /// What Core wants a node to run (§7.1).
 ///
@@ -21,13 +18,14 @@ pub const MAX_REVISION: u32 = Revision::MAX.get();
 /// let body = br#"{"revision":6,"clientMap":{"45":{"userId":12,"subscriptionId":null}},"services":{"xray":{}}}"#;
 /// let read = NodeConfig::from_json(body)?;
 /// assert!(read.warnings.is_empty());
-/// assert_eq!(read.config.revision(), 6);
-/// assert_eq!(read.config.client_map().get(45).map(|client| client.user_id()), Some(12));
-/// # Ok::<(), core_node_proto::config::ConfigError>(())
+/// assert_eq!(read.config.revision().get(), 6);
+/// let client = read.config.client_map().get("45".parse()?);
+/// assert_eq!(client.map(|client| client.user_id.get()), Some(12));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeConfig {
-    revision: u32,
+    revision: Revision,
     client_map: ClientMap,
     mtproto_client_map: MtprotoClientMap,
     services: Services,
@@ -72,17 +70,14 @@ impl fmt::Debug for ConfigTexts<'_> {
 
 impl NodeConfig {
     /// Puts a configuration together.
-    ///
-    /// # Errors
-    /// The revision is above [`MAX_REVISION`].
-    pub fn new(
-        revision: u32,
+    #[must_use]
+    pub const fn new(
+        revision: Revision,
         client_map: ClientMap,
         mtproto_client_map: MtprotoClientMap,
         services: Services,
-    ) -> Result<Self, ConfigError> {
-        let revision = check_revision(revision.into())?;
-        Ok(Self { revision, client_map, mtproto_client_map, services })
+    ) -> Self {
+        Self { revision, client_map, mtproto_client_map, services }
     }
 
     /// Reads the HTTP object. A map or services that are absent or null are empty, unknown members are ignored, and of a
@@ -103,10 +98,9 @@ impl NodeConfig {
         })?;
         let wrong_revision = |problem| ConfigError::new(Field::Revision, problem);
         let revision = revision.ok_or_else(|| wrong_revision(Problem::Missing))?;
-        let Integer(revision) =
-            serde_json::from_str(revision).map_err(|_| wrong_revision(Problem::OutOfRange))?;
+        let revision = serde_json::from_str(revision).ok().and_then(|number: Scalar<'_>| number.whole().ok());
         Self::from_texts(&ConfigTexts {
-            revision: revision.into(),
+            revision: revision.ok_or_else(|| wrong_revision(Problem::OutOfRange))?,
             client_map_json: client_map.unwrap_or_default().into(),
             mtproto_client_map_json: mtproto_client_map.unwrap_or_default().into(),
             services_json: services.unwrap_or_default().into(),
@@ -118,9 +112,10 @@ impl NodeConfig {
     ///
     /// # Errors
     /// The revision is out of range, or the client map or the services are no JSON object, are nested deeper than
-    /// [`MAX_DEPTH`](super::MAX_DEPTH), or have a member that cannot be taken.
+    /// [`MAX_JSON_DEPTH`](crate::message::MAX_JSON_DEPTH), or have a member that cannot be taken.
     pub fn from_texts(texts: &ConfigTexts<'_>) -> Result<ReadConfig, ConfigError> {
-        let revision = check_revision(texts.revision)?;
+        let revision = Revision::new(texts.revision);
+        let revision = revision.map_err(|_| ConfigError::new(Field::Revision, Problem::OutOfRange))?;
         let mut warnings = Vec::new();
         let client_map = raw::given(&texts.client_map_json).map(ClientMap::read).transpose();
         let client_map = client_map.map_err(|problem| ConfigError::new(Field::ClientMap, problem))?;
@@ -161,16 +156,16 @@ impl NodeConfig {
             Cow::Owned(json)
         };
         ConfigTexts {
-            revision: self.revision.into(),
+            revision: self.revision.get().into(),
             client_map_json: written(&|json| self.client_map.write(json)),
             mtproto_client_map_json: written(&|json| self.mtproto_client_map.write(json)),
             services_json: written(&|json| self.services.write(json)),
         }
     }
 
-    /// Returns the revision, at most [`MAX_REVISION`].
+    /// Returns the revision.
     #[must_use]
-    pub fn revision(&self) -> u32 {
+    pub fn revision(&self) -> Revision {
         self.revision
     }
 
@@ -191,9 +186,4 @@ impl NodeConfig {
     pub fn services(&self) -> &Services {
         &self.services
     }
-}
-
-fn check_revision(revision: i64) -> Result<u32, ConfigError> {
-    let revision = Revision::new(revision).map(Revision::get);
-    revision.map_err(|_| ConfigError::new(Field::Revision, Problem::OutOfRange))
 }

@@ -4,29 +4,6 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Vis
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// How deep lists and objects may stand inside each other in a client map or in services.
-pub const MAX_DEPTH: usize = 64;
-
-/// Whether lists and objects of a text stand at most `limit` deep. Says nothing about whether it is JSON.
-pub(super) fn is_within(text: &str, limit: usize) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > limit {
-            return false;
-        }
-    }
-    true
-}
-
 /// Returns the JSON text of a part without space around it, `None` if it is blank or `null`.
 pub(super) fn given(text: &str) -> Option<&str> {
     let text = text.trim_matches([' ', '\t', '\n', '\r']);
@@ -115,13 +92,6 @@ impl Visitor<'_> for Name<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn brackets_within_text_are_not_depth() {
-        assert!(is_within(r#"{"a[{\"[[":["[\\"]}"#, 2));
-        assert!(!is_within("[[[]]]", 2));
-        assert!(is_within("]]]}[[", 2));
-    }
 
     #[test]
     fn of_repeated_members_the_last_counts() {

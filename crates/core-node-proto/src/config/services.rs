@@ -1,9 +1,10 @@
 //! What a node's proxies run, carried as it stands.
 
 use super::error::Problem;
-use super::raw::{self, MAX_DEPTH};
+use super::raw;
 use super::xray::{Mtproto, Xray};
 use super::{ConfigError, Field};
+use crate::json::is_too_deep;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ impl Services {
     /// Reads services from their JSON text. Blank text and `null` are none.
     ///
     /// # Errors
-    /// The text is no JSON object, is nested deeper than [`MAX_DEPTH`], or has an `xray` or `mtproto` that is neither null
+    /// The text is no JSON object, is nested deeper than [`MAX_JSON_DEPTH`](crate::message::MAX_JSON_DEPTH), or has an `xray` or `mtproto` that is neither null
     /// nor an object.
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
         match raw::given(text) {
@@ -33,7 +34,7 @@ impl Services {
     }
 
     fn read(text: &str) -> Result<Self, Problem> {
-        if !raw::is_within(text, MAX_DEPTH) {
+        if is_too_deep(text.as_bytes()) {
             return Err(Problem::TooDeep);
         }
         let members: BTreeMap<String, &RawValue> =

@@ -1,8 +1,8 @@
 //! The few members of services that a node may need itself. What is inside is not laid down anywhere (§7.4), so whatever is
 //! not as expected reads as absent.
 
-use super::integer::Integer;
 use super::raw;
+use crate::json::Scalar;
 use std::fmt;
 
 /// What Xray is to run: the object `services.xray`. Each method reads its text anew.
@@ -121,6 +121,10 @@ fn tags(json: &str, name: &str) -> Vec<String> {
 }
 
 fn read_port(json: &str) -> Option<u16> {
-    let number = serde_json::from_str(json).ok().and_then(|Integer(port)| u16::try_from(port).ok());
-    number.or_else(|| raw::text(json)?.parse().ok()).filter(|port| *port != 0)
+    let port: Scalar<'_> = serde_json::from_str(json).ok()?;
+    let port = match &port {
+        Scalar::Text(digits) => digits.parse().ok(),
+        number => u16::try_from(number.whole().ok()?).ok(),
+    };
+    port.filter(|port| *port != 0)
 }

@@ -27,23 +27,23 @@ pub struct HeartbeatResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UsageEntry {
     /// The user, from 1.
-    #[prost(int32, tag = "1")]
-    pub user_id: i32,
+    #[prost(int32, optional, tag = "1")]
+    pub user_id: ::core::option::Option<i32>,
     /// The subscription, from 1; absent where it is not known.
     #[prost(int32, optional, tag = "2")]
     pub subscription_id: ::core::option::Option<i32>,
     /// The inbound, from 1.
-    #[prost(int32, tag = "3")]
-    pub node_protocol_id: i32,
+    #[prost(int32, optional, tag = "3")]
+    pub node_protocol_id: ::core::option::Option<i32>,
     /// Bytes from the user, an increment.
-    #[prost(int64, tag = "4")]
-    pub bytes_up: i64,
+    #[prost(int64, optional, tag = "4")]
+    pub bytes_up: ::core::option::Option<i64>,
     /// Bytes to the user, an increment.
-    #[prost(int64, tag = "5")]
-    pub bytes_down: i64,
+    #[prost(int64, optional, tag = "5")]
+    pub bytes_down: ::core::option::Option<i64>,
     /// When it was counted, an ISO 8601 instant.
-    #[prost(string, tag = "6")]
-    pub recorded_at: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "6")]
+    pub recorded_at: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// Traffic of users.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -67,14 +67,14 @@ pub struct ReportUsageResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OutboundUsageItem {
     /// The outbound's tag in the configuration.
-    #[prost(string, tag = "1")]
-    pub tag: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "1")]
+    pub tag: ::core::option::Option<::prost::alloc::string::String>,
     /// Bytes sent, an increment.
-    #[prost(int64, tag = "2")]
-    pub bytes_up: i64,
+    #[prost(int64, optional, tag = "2")]
+    pub bytes_up: ::core::option::Option<i64>,
     /// Bytes received, an increment.
-    #[prost(int64, tag = "3")]
-    pub bytes_down: i64,
+    #[prost(int64, optional, tag = "3")]
+    pub bytes_down: ::core::option::Option<i64>,
 }
 /// Traffic of outbounds.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -127,8 +127,8 @@ pub struct ConfirmConfigAppliedRequest {
     #[prost(string, tag = "1")]
     pub auth_key: ::prost::alloc::string::String,
     /// Its revision.
-    #[prost(int32, tag = "2")]
-    pub revision: i32,
+    #[prost(int32, optional, tag = "2")]
+    pub revision: ::core::option::Option<i32>,
 }
 /// Answer to a confirmation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -141,45 +141,45 @@ pub struct ConfirmConfigAppliedResponse {
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct SystemStats {
     /// Seconds since it started.
-    #[prost(int64, tag = "1")]
-    pub uptime_seconds: i64,
+    #[prost(int64, optional, tag = "1")]
+    pub uptime_seconds: ::core::option::Option<i64>,
     /// Load of all processor cores together, 0 to 100.
-    #[prost(double, tag = "2")]
-    pub cpu_percent: f64,
+    #[prost(double, optional, tag = "2")]
+    pub cpu_percent: ::core::option::Option<f64>,
     /// Logical processor cores.
-    #[prost(int32, tag = "3")]
-    pub cpu_cores: i32,
+    #[prost(int32, optional, tag = "3")]
+    pub cpu_cores: ::core::option::Option<i32>,
     /// Memory in use, in bytes.
-    #[prost(int64, tag = "4")]
-    pub ram_used: i64,
+    #[prost(int64, optional, tag = "4")]
+    pub ram_used: ::core::option::Option<i64>,
     /// Memory, in bytes.
-    #[prost(int64, tag = "5")]
-    pub ram_total: i64,
+    #[prost(int64, optional, tag = "5")]
+    pub ram_total: ::core::option::Option<i64>,
     /// Disk space in use, in bytes.
-    #[prost(int64, tag = "6")]
-    pub disk_used: i64,
+    #[prost(int64, optional, tag = "6")]
+    pub disk_used: ::core::option::Option<i64>,
     /// Disk space, in bytes.
-    #[prost(int64, tag = "7")]
-    pub disk_total: i64,
+    #[prost(int64, optional, tag = "7")]
+    pub disk_total: ::core::option::Option<i64>,
     /// Bytes received per second.
-    #[prost(double, tag = "8")]
-    pub net_rx_per_sec: f64,
+    #[prost(double, optional, tag = "8")]
+    pub net_rx_per_sec: ::core::option::Option<f64>,
     /// Bytes sent per second.
-    #[prost(double, tag = "9")]
-    pub net_tx_per_sec: f64,
+    #[prost(double, optional, tag = "9")]
+    pub net_tx_per_sec: ::core::option::Option<f64>,
     /// Bytes received since the start.
-    #[prost(int64, tag = "10")]
-    pub net_rx_total: i64,
+    #[prost(int64, optional, tag = "10")]
+    pub net_rx_total: ::core::option::Option<i64>,
     /// Bytes sent since the start.
-    #[prost(int64, tag = "11")]
-    pub net_tx_total: i64,
+    #[prost(int64, optional, tag = "11")]
+    pub net_tx_total: ::core::option::Option<i64>,
 }
 /// The state of the Xray process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct XrayStats {
     /// Whether it runs.
-    #[prost(bool, tag = "1")]
-    pub running: bool,
+    #[prost(bool, optional, tag = "1")]
+    pub running: ::core::option::Option<bool>,
     /// Seconds since it started; absent while it does not run.
     #[prost(int64, optional, tag = "2")]
     pub uptime_seconds: ::core::option::Option<i64>,
@@ -198,8 +198,8 @@ pub struct ReportNodeStatsRequest {
     #[prost(message, optional, tag = "3")]
     pub xray: ::core::option::Option<XrayStats>,
     /// JSON object from an inbound's tag to its state.
-    #[prost(string, tag = "4")]
-    pub mtproto_json: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "4")]
+    pub mtproto_json: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// Answer to a report of state.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -212,21 +212,21 @@ pub struct ReportNodeStatsResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OnlineIp {
     /// The address, without brackets and zone.
-    #[prost(string, tag = "1")]
-    pub ip: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "1")]
+    pub ip: ::core::option::Option<::prost::alloc::string::String>,
     /// When it was last seen, an ISO 8601 instant.
-    #[prost(string, tag = "2")]
-    pub last_seen: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "2")]
+    pub last_seen: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// One user connected through one inbound.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct OnlineUser {
     /// The user, from 1.
-    #[prost(int32, tag = "1")]
-    pub user_id: i32,
+    #[prost(int32, optional, tag = "1")]
+    pub user_id: ::core::option::Option<i32>,
     /// The inbound, from 1.
-    #[prost(int32, tag = "2")]
-    pub node_protocol_id: i32,
+    #[prost(int32, optional, tag = "2")]
+    pub node_protocol_id: ::core::option::Option<i32>,
     /// Where the user comes from.
     #[prost(message, repeated, tag = "3")]
     pub ips: ::prost::alloc::vec::Vec<OnlineIp>,

@@ -1,7 +1,8 @@
 //! Confirmations of a configuration.
 
 use super::FieldError;
-use super::json::{HttpBody, ObjectWriter, Scalar, body, members, required};
+use super::json::{HttpBody, ObjectWriter, body, members, required};
+use crate::json::Scalar;
 use crate::value::Revision;
 
 /// A node's word that it runs on a revision.

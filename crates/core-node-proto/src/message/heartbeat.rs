@@ -1,7 +1,8 @@
 //! Heartbeats.
 
 use super::FieldError;
-use super::json::{HttpBody, ObjectWriter, Scalar, body, members, optional, required};
+use super::json::{HttpBody, ObjectWriter, body, members, optional, required};
+use crate::json::Scalar;
 use crate::value::{Address, Revision};
 
 /// A node's sign of life.

@@ -37,11 +37,12 @@ mod session;
 mod stats;
 mod usage;
 
+pub use crate::json::MAX_JSON_DEPTH;
 pub use config_applied::ConfigApplied;
 pub use error_body::ErrorBody;
 pub use field_error::FieldError;
 pub use heartbeat::{Heartbeat, HeartbeatReply};
-pub use json::{HttpBody, JsonObject, MAX_JSON_DEPTH};
+pub use json::{HttpBody, JsonObject};
 pub use mtproto::{MtProtoStatus, MtProtoStatuses};
 pub use node_error::NodeError;
 pub use online::{OnlineIp, OnlineUser, OnlineUsers};

@@ -1,6 +1,6 @@
 //! How MTProto inbounds are: the JSON text in a report of statistics. §10.10.
 
-use super::json::{MAX_JSON_DEPTH, Name, Scalar, is_too_deep};
+use crate::json::{MAX_JSON_DEPTH, Name, Scalar, is_too_deep};
 use crate::value::ValueError;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};

@@ -1,10 +1,8 @@
 //! Reports of errors.
 
-use super::json::{
-    HttpBody, JsonObject, MAX_JSON_DEPTH, ObjectWriter, Raw, Scalar, body, is_too_deep, members, optional,
-    required,
-};
+use super::json::{HttpBody, JsonObject, ObjectWriter, Raw, body, members, optional, required};
 use super::{FieldError, MAX_TEXT_CHARACTERS};
+use crate::json::{MAX_JSON_DEPTH, Scalar, is_too_deep};
 use crate::value::ValueError;
 
 /// A node's report that something is wrong with it.

@@ -8,6 +8,8 @@ use crate::value::{Address, NodeProtocolId, Timestamp, UserId};
 pub struct OnlineUsers {
     /// The users, one for each inbound that they use.
     pub users: Vec<OnlineUser>,
+    /// How many addresses were left out because they could not be read. It does not travel.
+    pub unreadable: usize,
 }
 
 /// A user that is connected to an inbound.
@@ -30,28 +32,4 @@ pub struct OnlineIp {
     pub ip: Address,
     /// When it was last seen; `None` means when the message is received.
     pub last_seen: Option<Timestamp>,
-}
-
-impl OnlineIp {
-    /// Reads an address as it travels; `None` if it is none, which costs this address only. An instant that is not
-    /// readable is absent.
-    #[must_use]
-    pub fn read(ip: &str, last_seen: &str) -> Option<Self> {
-        Some(Self { ip: ip.parse().ok()?, last_seen: Timestamp::from_last_seen(last_seen).ok() })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unreadable_address_is_left_out_and_an_unreadable_instant_is_absent() {
-        assert_eq!(OnlineIp::read("nowhere", "1893553445"), None);
-        let seen = OnlineIp::read("[2001:db8::1]", "").unwrap();
-        assert_eq!((seen.ip.to_string().as_str(), seen.last_seen), ("2001:db8::1", None));
-        let seen = OnlineIp::read("192.0.2.1", "1893553445").unwrap();
-        assert_eq!(seen.last_seen.unwrap().to_string(), "2030-01-02T03:04:05.000Z");
-        assert_eq!(OnlineIp::read("192.0.2.1", "yesterday").unwrap().last_seen, None);
-    }
 }

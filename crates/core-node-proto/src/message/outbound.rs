@@ -1,8 +1,9 @@
 //! Outbound traffic.
 
-use super::json::{HttpBody, List, ObjectWriter, Scalar, body, items, members, required};
+use super::json::{HttpBody, List, ObjectWriter, body, items, members, required};
 use super::usage::{check_bytes, read_bytes};
 use super::{FieldError, MAX_TEXT_CHARACTERS};
+use crate::json::Scalar;
 use crate::value::{ByteCount, ValueError};
 
 /// A batch of outbound traffic. An agent sends none without items.

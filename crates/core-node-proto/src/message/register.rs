@@ -1,8 +1,9 @@
 //! Registration. §3.
 
-use super::json::{HttpBody, ObjectWriter, Scalar, body, members, optional, required};
+use super::json::{HttpBody, ObjectWriter, body, members, optional, required};
 use super::{FieldError, MAX_TEXT_CHARACTERS};
 use crate::Secret;
+use crate::json::Scalar;
 use crate::value::{Address, NodeId, ValueError, check_auth_key};
 use std::num::NonZeroU16;
 

@@ -1,7 +1,8 @@
 //! The reply to most calls.
 
 use super::FieldError;
-use super::json::{HttpBody, ObjectWriter, Scalar, body, members, required};
+use super::json::{HttpBody, ObjectWriter, body, members, required};
+use crate::json::Scalar;
 
 /// Core's reply to calls that ask for nothing. Only `ok: true` acknowledges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

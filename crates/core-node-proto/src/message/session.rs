@@ -1,7 +1,8 @@
 //! Session events.
 
 use super::FieldError;
-use super::json::{HttpBody, List, ObjectWriter, Scalar, body, items, members, optional, required};
+use super::json::{HttpBody, List, ObjectWriter, body, items, members, optional, required};
+use crate::json::Scalar;
 use crate::value::{Address, SessionEventType, Timestamp, UserId, VpnProtocol};
 
 /// A batch of session events.

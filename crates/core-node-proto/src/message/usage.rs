@@ -1,7 +1,8 @@
 //! User traffic.
 
 use super::FieldError;
-use super::json::{HttpBody, List, ObjectWriter, Scalar, body, items, members, optional, required};
+use super::json::{HttpBody, List, ObjectWriter, body, items, members, optional, required};
+use crate::json::Scalar;
 use crate::value::{ByteCount, NodeProtocolId, SubscriptionId, Timestamp, UserId, ValueError};
 
 /// A batch of user traffic. An agent sends none without entries.

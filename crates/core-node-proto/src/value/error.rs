@@ -10,6 +10,12 @@ pub enum ValueError {
     /// The text is not JSON, or not UTF-8.
     #[error("is not JSON")]
     NotJson,
+    /// The bytes are no protobuf message of this kind.
+    #[error("is not a protobuf message of its kind")]
+    NotProtobuf,
+    /// The call does not travel this way.
+    #[error("does not travel this way")]
+    OtherTransport,
     /// JSON nests too deep.
     #[error("nests deeper than {0} levels")]
     TooDeep(usize),
@@ -28,9 +34,12 @@ pub enum ValueError {
     /// Something other than a number.
     #[error("is not a number")]
     NotANumber,
-    /// A number with a fraction where only whole ones are possible, or one that is not finite.
+    /// A number with a fraction, or an infinite one, where only whole ones are possible.
     #[error("is not a whole number")]
     NotWhole,
+    /// A number that is infinite or not a number.
+    #[error("is not a finite number")]
+    NotFinite,
     /// A number outside of its range.
     #[error("is not from {least} to {most}")]
     OutOfRange {
@@ -50,12 +59,21 @@ pub enum ValueError {
     /// A text that is no instant by the rules of [`Timestamp`](super::Timestamp).
     #[error("is not an ISO 8601 instant with a zone")]
     NotATimestamp,
+    /// A text that is no id: a digit that is not 0, then at most nine more.
+    #[error("is not a decimal id")]
+    NotAnId,
     /// A text that is no IP address.
     #[error("is not an IP address")]
     NotAnAddress,
     /// A key with characters that a key cannot have.
     #[error("has characters other than printable ASCII without spaces")]
     NotAKey,
+    /// A text that is no digest: 64 hexadecimal digits.
+    #[error("is not a digest")]
+    NotADigest,
+    /// A text of an open enumeration where only known ones are taken.
+    #[error("is not one of the known texts")]
+    UnknownText,
 }
 
 impl ValueError {

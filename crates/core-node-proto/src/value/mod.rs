@@ -19,6 +19,7 @@ mod enumeration;
 mod error;
 mod id;
 mod node_id;
+mod stored;
 mod timestamp;
 
 pub use address::Address;

@@ -287,3 +287,29 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonRef<'a> {
         <&'a RawValue>::deserialize(deserializer).map(|raw| Self(raw.get()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_control_character_counts_in_a_string_only_and_a_space_is_none() {
+        for text in ["\n[\t\"a b\" ]", "\t\"a\\\\\"\n", "\t\"a\\\"b\"\n"] {
+            assert!(!has_raw_control(text.as_bytes()), "{text:?}");
+        }
+        for text in ["\"a\nb\"", "\"\\\\\\\"\u{1f}\"", "[1,\"\",\"\t\"]", "\"\n\n\"", "\\\"\n"] {
+            assert!(has_raw_control(text.as_bytes()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn brackets_nest_outside_of_strings_and_only_while_they_are_open() {
+        assert!(!nests_deeper(b"[[{}]]", 3) && nests_deeper(b"[[{}]]", 2));
+        assert!(!nests_deeper(b"[[],[],[],[]]", 2), "one after the other is not deep");
+        assert!(nests_deeper(b"[][[[]]]", 2), "however it begins");
+        assert!(!nests_deeper(br#"["[[[\"[[[\\",[]]"#, 2), "brackets in a string are none");
+        assert!(nests_deeper(br#"["\\\"",[["]"]]]"#, 2), "a closing one neither");
+        assert!(nests_deeper(br#"{"a":[{"b":1}]}"#, 2), "objects count as arrays do");
+        assert!(!nests_deeper(b"[[[]]", 3) && nests_deeper(b"[[[", 1), "the text need not be whole");
+    }
+}

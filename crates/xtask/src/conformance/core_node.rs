@@ -117,7 +117,7 @@ fn lookup(config: &NodeConfig, expected: &Value) -> anyhow::Result<Map<String, V
     let keys = expected.as_object().ok_or_else(|| anyhow!("a lookup that is no object"))?.keys();
     keys.map(|key| {
         let client = config.client_map().get(key.parse()?);
-        Ok((key.clone(), json!(client.map(|client| client.user_id()))))
+        Ok((key.clone(), json!(client.map(|client| client.user_id))))
     })
     .collect()
 }

@@ -4,9 +4,8 @@ mod object;
 mod read;
 mod write;
 
-pub(super) use object::is_too_deep;
-pub use object::{JsonObject, MAX_JSON_DEPTH};
-pub(super) use read::{List, Name, Raw, Scalar, body, items, members, optional, required};
+pub use object::JsonObject;
+pub(super) use read::{List, Raw, body, items, members, optional, required};
 pub(super) use write::ObjectWriter;
 
 use super::FieldError;
@@ -17,7 +16,7 @@ pub trait HttpBody: Sized {
     ///
     /// # Errors
     /// The first field that breaks a rule; with an empty path for what is no JSON object or nests deeper than
-    /// [`MAX_JSON_DEPTH`].
+    /// [`MAX_JSON_DEPTH`](super::MAX_JSON_DEPTH).
     fn from_json(body: &[u8]) -> Result<Self, FieldError>;
 
     /// Writes a body.

@@ -1,11 +1,9 @@
 //! JSON objects that are carried as they are.
 
+use crate::json::{MAX_JSON_DEPTH, is_too_deep};
 use crate::value::ValueError;
 use serde_json::value::RawValue;
 use std::fmt;
-
-/// How deep JSON may nest.
-pub const MAX_JSON_DEPTH: usize = 64;
 
 /// A JSON object, kept as its text. Equal objects may be spelled differently and then differ here. `Debug` shows the
 /// length only.
@@ -49,27 +47,6 @@ impl fmt::Debug for JsonObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "JsonObject({} bytes)", self.text().len())
     }
-}
-
-/// Whether a JSON text nests deeper than [`MAX_JSON_DEPTH`].
-pub(in crate::message) fn is_too_deep(text: &[u8]) -> bool {
-    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
-    for byte in text {
-        match *byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if is_text => is_escaped = true,
-            b'"' => is_text = !is_text,
-            b'{' | b'[' if !is_text => {
-                depth += 1;
-                if depth > MAX_JSON_DEPTH {
-                    return true;
-                }
-            }
-            b'}' | b']' if !is_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    false
 }
 
 #[cfg(test)]

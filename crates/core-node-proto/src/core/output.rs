@@ -1,0 +1,187 @@
+//! What Core asks of its driver, and the news it has.
+
+use super::Change;
+use crate::Method;
+use crate::call::{Refusal, Reply};
+use crate::message::{NodeError, NodeStats};
+use crate::value::{NodeId, NodeProtocolId, NodeStatus, Revision, SyncStatus, Timestamp, UserId};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Names a call of a node; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeId(pub(super) u64);
+
+/// Names a transaction; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreId(pub(super) u64);
+
+/// A transaction failed: nothing of it is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[error("not stored")]
+#[expect(clippy::exhaustive_structs, reason = "there is no more to it")]
+pub struct StoreFailed;
+
+/// Work for the driver, in order. `Debug` shows no key: that of a new node is in its reply, which hides it.
+#[derive(Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "new work must not compile away in a driver")]
+pub enum Output {
+    /// Answer this exchange.
+    Reply {
+        /// The exchange.
+        id: ExchangeId,
+        /// What Core says.
+        outcome: Result<Reply, Refusal>,
+    },
+    /// Make these changes, all of them or none, after those of earlier transactions; then report `handle_stored` once.
+    Store {
+        /// Names the transaction.
+        id: StoreId,
+        /// The changes, in order.
+        changes: Vec<Change>,
+    },
+    /// Set a key that is gone after its lifetime. No outcome is reported.
+    SetOnline {
+        /// The key.
+        key: OnlineKey,
+        /// How long it lives from now, above 0.
+        lifetime: Duration,
+    },
+    /// Tell the application.
+    Event(Event),
+}
+
+/// That a user is online. Its text is the key's name: `online:user:12`, `online:inbound:6:user:12`. §10.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "the protocol has these keys")]
+pub enum OnlineKey {
+    /// Somewhere.
+    User(UserId),
+    /// Through an inbound.
+    Inbound {
+        /// The inbound.
+        inbound: NodeProtocolId,
+        /// The user.
+        user: UserId,
+    },
+}
+
+impl fmt::Display for OnlineKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => write!(f, "online:user:{user}"),
+            Self::Inbound { inbound, user } => write!(f, "online:inbound:{inbound}:user:{user}"),
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A node has registered.
+    NodeRegistered {
+        /// The node.
+        node: NodeId,
+    },
+    /// A registration had a code that is unknown, used or too old. The host may limit the source of such exchanges (§16).
+    RegistrationRefused {
+        /// The exchange.
+        id: ExchangeId,
+    },
+    /// A call had no key, or one that is unknown.
+    Unauthorized {
+        /// The exchange.
+        id: ExchangeId,
+        /// Which call.
+        method: Method,
+    },
+    /// A node is removed.
+    NodeRemoved {
+        /// The node.
+        node: NodeId,
+    },
+    /// A node has another status.
+    NodeStatusChanged {
+        /// The node.
+        node: NodeId,
+        /// Its status now.
+        status: NodeStatus,
+    },
+    /// The configuration of a node has another status.
+    SyncStatusChanged {
+        /// The node.
+        node: NodeId,
+        /// Its status now.
+        status: SyncStatus,
+    },
+    /// A node reported an error.
+    NodeError {
+        /// The node.
+        node: NodeId,
+        /// What it said.
+        error: Arc<NodeError>,
+    },
+    /// A node says that it runs on a revision above that of Core, which may have been restored from a backup. It is told
+    /// once for each such revision.
+    Ahead {
+        /// The node.
+        node: NodeId,
+        /// What it runs on.
+        revision: Revision,
+        /// What it should run on.
+        current: Revision,
+    },
+    /// A user is online that was not reported by any node for some time: the `user.online` of §10.3.
+    UserOnline {
+        /// The user.
+        user: UserId,
+        /// When the report was received.
+        at: Timestamp,
+    },
+    /// A node reported statistics. Who wants a long history keeps these.
+    Stats {
+        /// The node.
+        node: NodeId,
+        /// When they were received.
+        at: Timestamp,
+        /// The statistics.
+        stats: Arc<NodeStats>,
+    },
+    /// Parts of a report were skipped: their user, inbound, outbound or address is unknown or of somebody else.
+    Skipped {
+        /// The node.
+        node: NodeId,
+        /// Which call.
+        method: Method,
+        /// How many parts.
+        count: u64,
+    },
+    /// A batch of usage was acknowledged that has been counted before.
+    Replayed {
+        /// The node.
+        node: NodeId,
+    },
+    /// A configuration is stored and handed out from now on.
+    Published {
+        /// Its revision.
+        revision: Revision,
+    },
+    /// A configuration could not be stored. Its revision will not be used again.
+    NotPublished {
+        /// Its revision.
+        revision: Revision,
+    },
+    /// What a command asked for is stored.
+    Stored {
+        /// What the command returned.
+        id: StoreId,
+    },
+    /// A transaction failed. What it was for is as before: an exchange was answered as unavailable; what a command asked for
+    /// is not done.
+    NotStored {
+        /// The transaction; that of a command is what the command returned.
+        id: StoreId,
+    },
+}
