@@ -8,14 +8,18 @@ use crate::program::Program;
 use anyhow::{Context as _, bail, ensure};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How long what must happen may take. The programs' own limits are set to 3 s.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long what must happen may take, in the short form and the long one. The programs' own limits are set to 3 s.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(90));
 /// How long an attack goes on that only has to be borne.
 const ENDURANCE: Duration = Duration::from_secs(2);
 /// How long a good exchange may take afterwards.
-const GOOD: Duration = Duration::from_secs(20);
+const GOOD: Duration = Duration::from_secs(30);
+/// Of more connections there is one case at a time, since all of them are files of this process.
+const CROWD: usize = 1000;
+static CROWDED: Mutex<()> = Mutex::new(());
 /// Between two looks where nothing moves.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -24,6 +28,21 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(crate) enum Side {
     Server,
     Client,
+}
+
+/// How attacks are carried out.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a> {
+    /// Where the programs are.
+    pub(crate) binaries: &'a Path,
+    /// With thousands of connections in the place of hundreds.
+    pub(crate) long: bool,
+}
+
+impl Run<'_> {
+    fn patience(self) -> Duration {
+        if self.long { PATIENCE.1 } else { PATIENCE.0 }
+    }
 }
 
 /// An attack on one program of a pair.
@@ -42,12 +61,17 @@ impl Case {
         }
     }
 
+    fn count(&self, run: Run<'_>) -> usize {
+        if run.long { self.attack.connections.1 } else { self.attack.connections.0 }
+    }
+
     /// Attacks; returns the peak of resident memory in bytes, as far as the system tells it.
-    pub(crate) fn run(&self, binaries: &Path, long: bool) -> anyhow::Result<Option<u64>> {
+    pub(crate) fn run(&self, run: Run<'_>) -> anyhow::Result<Option<u64>> {
+        let _alone = (self.count(run) > CROWD).then(|| CROWDED.lock());
         let folder = tempfile::tempdir()?;
         let scene = Scene { folder: folder.path(), address: "127.0.0.1:0" };
         (self.pair.prepare)(scene.folder)?;
-        let mut server = start(binaries, &self.pair.server, scene)?;
+        let mut server = start(run, &self.pair.server, scene)?;
         let listening = server.wait("listening")?;
         let address = listening["addr"].as_str().context("a listener says where")?.to_owned();
         if self.pair.server.ready != "listening" {
@@ -55,13 +79,12 @@ impl Case {
         }
         server.ignore_events();
         let scene = Scene { address: &address, ..scene };
-        let count = if long { self.attack.connections.1 } else { self.attack.connections.0 };
         let (mut victim, _peer) = match self.side {
             Side::Server => {
-                let client = self.attack_server(binaries, scene, count, &mut server)?;
+                let client = self.attack_server(run, scene, &mut server)?;
                 (server, client)
             }
-            Side::Client => (self.attack_client(binaries, scene, count)?, server),
+            Side::Client => (self.attack_client(run, scene)?, server),
         };
         victim.is_well()?;
         let peak = victim.peak();
@@ -74,21 +97,15 @@ impl Case {
     }
 
     /// Returns the good client, which is served beside what is left of the attack.
-    fn attack_server(
-        &self,
-        binaries: &Path,
-        scene: Scene<'_>,
-        count: usize,
-        server: &mut Program,
-    ) -> anyhow::Result<Program> {
+    fn attack_server(&self, run: Run<'_>, scene: Scene<'_>, server: &mut Program) -> anyhow::Result<Program> {
         let script = (self.attack.script)(&scene);
-        let mut crowd = Crowd::open(scene.address.parse()?, count, &script)?;
+        let mut crowd = Crowd::open(scene.address.parse()?, self.count(run), &script)?;
         let begin = Instant::now();
-        while !self.is_decided(begin, crowd.connections(), count)? {
+        while !self.is_decided(run, begin, crowd.connections())? {
             rest(crowd.step());
         }
         server.is_well()?;
-        let mut client = start(binaries, &self.pair.client, scene)?;
+        let mut client = start(run, &self.pair.client, scene)?;
         let begin = Instant::now();
         while !self.was_good(&mut client) {
             in_time(begin, &mut client)?;
@@ -98,13 +115,13 @@ impl Case {
     }
 
     /// Returns the client, which has met a good server meanwhile.
-    fn attack_client(&self, binaries: &Path, scene: Scene<'_>, count: usize) -> anyhow::Result<Program> {
+    fn attack_client(&self, run: Run<'_>, scene: Scene<'_>) -> anyhow::Result<Program> {
         let good: SocketAddr = scene.address.parse()?;
         let mut front = Front::new(&(self.attack.script)(&scene), self.attack.greet)?;
         let address = front.address()?.to_string();
-        let mut client = start(binaries, &self.pair.client, Scene { address: &address, ..scene })?;
+        let mut client = start(run, &self.pair.client, Scene { address: &address, ..scene })?;
         let begin = Instant::now();
-        while !self.is_decided(begin, front.connections(), count)? {
+        while !self.is_decided(run, begin, front.connections())? {
             rest(front.step()?);
             client.is_well()?;
         }
@@ -118,8 +135,8 @@ impl Case {
     }
 
     /// Whether it has happened to so many connections; an error if it has not, or something else has.
-    fn is_decided(&self, begin: Instant, connections: &[Connection], count: usize) -> anyhow::Result<bool> {
-        let must = self.attack.must;
+    fn is_decided(&self, run: Run<'_>, begin: Instant, connections: &[Connection]) -> anyhow::Result<bool> {
+        let (must, count, patience) = (self.attack.must, self.count(run), run.patience());
         let mut decided = 0;
         for verdict in connections.iter().filter_map(|connection| must.verdict(connection)) {
             verdict.map_err(anyhow::Error::msg)?;
@@ -129,8 +146,8 @@ impl Case {
         if must == Must::Bear && passed > ENDURANCE && !connections.is_empty() {
             return Ok(true);
         }
-        if decided < count && passed > PATIENCE {
-            bail!("{decided} of {count} connections were {must} in {PATIENCE:?}, {} came", connections.len());
+        if decided < count && passed > patience {
+            bail!("{decided} of {count} connections were {must} in {patience:?}, {} came", connections.len());
         }
         Ok(decided >= count)
     }
@@ -140,8 +157,8 @@ impl Case {
     }
 }
 
-fn start(binaries: &Path, launch: &Launch, scene: Scene<'_>) -> anyhow::Result<Program> {
-    let path = binaries.join(launch.program).with_extension(std::env::consts::EXE_EXTENSION);
+fn start(run: Run<'_>, launch: &Launch, scene: Scene<'_>) -> anyhow::Result<Program> {
+    let path = run.binaries.join(launch.program).with_extension(std::env::consts::EXE_EXTENSION);
     Program::start(&path, &(launch.arguments)(&scene), launch.input, scene.folder)
 }
 

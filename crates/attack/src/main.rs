@@ -12,7 +12,7 @@ mod peers;
 mod program;
 mod script;
 
-use case::Case;
+use case::{Case, Run};
 use clap::Parser;
 use serde_json::json;
 use std::path::PathBuf;
@@ -75,7 +75,7 @@ fn title(case: &Case) -> String {
 /// Says whether all went well.
 fn carry_out(case: &Case, arguments: &Arguments) -> bool {
     let begin = Instant::now();
-    let outcome = case.run(&arguments.binaries, arguments.long);
+    let outcome = case.run(Run { binaries: &arguments.binaries, long: arguments.long });
     let (seconds, limit) = (begin.elapsed().as_secs_f64(), case.attack.limit);
     let mebibytes =
         |peak: Option<u64>| peak.map(|peak| (peak as f64 / f64::from(1 << 20) * 10.0).round() / 10.0);

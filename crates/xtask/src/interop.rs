@@ -144,7 +144,7 @@ fn python(folder: &Path) -> PathBuf {
 }
 
 /// Builds the programs of a package and returns their folder.
-fn binaries(package: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn binaries(package: &str) -> anyhow::Result<PathBuf> {
     let end =
         process::run(process::cargo(&["build", "--quiet", "--package", package, "--bins"]), BUILD_LIMIT)?;
     ensure!(end == End::Well, "{package} does not build ({end:?})");

@@ -72,7 +72,9 @@ pub(crate) fn on_server(site: &'static Site) -> Vec<Attack> {
             Script::say(&b"\x16\x03\x01\x02\x00\x01\x00\xff\xfe\x00"[..]).endlessly(b"\x00\xff\r\n", 1)
         }),
         Attack::new("half a head, half closed", Must::End, |_| Script::say("GET / HT").half_closed()),
-        Attack::new("reset in a head", Must::Bear, |_| Script::say("GET / HT").reset()).over(100, 2000),
+        Attack::new("reset in a head", Must::Bear, |_| Script::say("GET / HT").reset())
+            .over(100, 2000)
+            .within(128),
         Attack::new("slow bodies", Must::Refuse, move |scene| head(length)(scene).slowly("[")).over(50, 1000),
         Attack::new("endless body", Must::Refuse, move |scene| {
             head(chunked)(scene).endlessly("5\r\n[[[[[\r\n", 64)
@@ -98,12 +100,13 @@ pub(crate) fn on_server(site: &'static Site) -> Vec<Attack> {
         Attack::new("reset in a body", Must::Bear, move |scene| {
             head("content-length: 1000\r\n\r\n[[[")(scene).reset()
         })
-        .over(100, 2000),
+        .over(100, 2000)
+        .within(128),
         Attack::new("held bodies", Must::Bear, move |_| {
             let head = site.head_with("wrong", "content-length: 1048576\r\n\r\n");
             Script::say([head.as_bytes(), &[b' '; 1_000_000]].concat())
         })
-        .over(150, 300)
+        .over(150, 200)
         .within(128),
         Attack::new("flood of requests, never read", Must::End, move |_| {
             let get = format!("GET {} HTTP/1.1\r\nhost: h\r\n\r\n", site.long);

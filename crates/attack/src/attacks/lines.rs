@@ -65,7 +65,7 @@ fn on_either(method: &'static str) -> Vec<Attack> {
         Attack::new("slow line", Must::End, |_| Script::say("{").slowly(" ")),
         Attack::new("slow blanks", Must::Bear, |_| Script::say("").slowly(" \n")),
         Attack::new("endless line", malformed, |_| Script::say("").endlessly("{", 64)),
-        Attack::new("endless blanks", Must::Bear, |_| Script::say("").endlessly("\n", 4)),
+        Attack::new("endless blanks", Must::Bear, |_| Script::say("").endlessly("\n", 1)),
         Attack::new("garbage", undecodable, |_| Script::say(&b"\x16\x03\x01\xff\xfe\x00\n"[..])),
         Attack::new("invalid UTF-8", undecodable, |_| Script::say([json::NO_UTF8, b"\n"].concat())),
         Attack::new("deep nesting", undecodable, move |_| line(&json::deep(100_000))),

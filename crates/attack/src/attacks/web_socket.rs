@@ -59,9 +59,12 @@ pub(crate) fn on_server() -> Vec<Attack> {
     ]);
     let subscribe = text(From::Client, r#"{"subscribe":"good"}"#);
     let deaf = flood("flood of subscriptions, never read", Must::End, String::new(), 0);
-    attacks.push(Attack::new(deaf.name, deaf.must, move |scene| {
-        (deaf.script)(scene).endlessly(subscribe.clone(), 256).deaf()
-    }));
+    attacks.push(
+        Attack::new(deaf.name, deaf.must, move |scene| {
+            (deaf.script)(scene).endlessly(subscribe.clone(), 256).deaf()
+        })
+        .over(1, 2),
+    );
     attacks
 }
 
