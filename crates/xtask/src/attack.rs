@@ -18,11 +18,7 @@ const LIMITS: (Duration, Duration) = (Duration::from_secs(180), Duration::from_s
 /// # Errors
 /// The programs do not build, or the time was too short.
 pub fn run(long: bool, json: bool, only: Option<&str>) -> anyhow::Result<bool> {
-    let mut folder = None;
-    for package in PACKAGES {
-        folder = Some(binaries(package)?);
-    }
-    let Some(folder) = folder else { bail!("nothing to attack") };
+    let folder = binaries(&PACKAGES)?;
     let mut command = Command::new(folder.join("attack"));
     command.arg("--binaries").arg(&folder).stdin(Stdio::null());
     command.args(long.then_some("--long")).args(json.then_some("--json"));
