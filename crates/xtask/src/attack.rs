@@ -1,4 +1,4 @@
-//! The hostile peers of `crates/attack`, against all programs: `cargo xtask attack`.
+//! The hostile peers of `examples/attack`, against all programs: `cargo xtask attack`.
 
 use crate::interop::binaries;
 use crate::process::{self, End};

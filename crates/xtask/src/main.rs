@@ -71,7 +71,7 @@ enum Chore {
         /// Parts of the checks; all of them if none is named
         parts: Vec<String>,
     },
-    /// Attacks our programs with hostile peers (`crates/attack`)
+    /// Attacks our programs with hostile peers (`examples/attack`)
     Attack {
         /// With thousands of connections in the place of hundreds
         #[arg(long)]

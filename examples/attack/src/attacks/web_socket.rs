@@ -34,31 +34,38 @@ pub(crate) fn on_server() -> Vec<Attack> {
         Attack::new(name, must, move |_| active(Vec::new()).endlessly(text(From::Client, &packet), mebibytes))
     };
     attacks.extend([
-        Attack::new("idle editors", Must::Bear, move |_| upgraded(Vec::new())).over(300, 5000).within(256),
-        Attack::new("wrong token", Must::Say("fail"), move |_| {
+        Attack::new("comms: idle editors", Must::Bear, move |_| upgraded(Vec::new()))
+            .over(300, 5000)
+            .within(256),
+        Attack::new("comms: wrong token", Must::Say("fail"), move |_| {
             upgraded(text(From::Client, r#"{"auth":"wrong"}"#))
         })
         .over(50, 500),
-        Attack::new("token of another type", Must::Bear, move |_| {
+        Attack::new("comms: token of another type", Must::Bear, move |_| {
             upgraded(text(From::Client, r#"{"auth":{"a":[1]}}"#))
         }),
-        Attack::new("endless token", Must::End, move |_| {
+        Attack::new("comms: endless token", Must::End, move |_| {
             upgraded(text(From::Client, &format!(r#"{{"auth":"{}"}}"#, "k".repeat(4 << 20))))
         }),
-        Attack::new("no token", Must::Bear, move |_| {
+        Attack::new("comms: no token", Must::Bear, move |_| {
             upgraded(Vec::new()).endlessly(text(From::Client, r#"{"subscribe":"a"}"#), 4)
         }),
-        Attack::new("frames without masks", Must::End, move |_| {
+        Attack::new("comms: frames without masks", Must::End, move |_| {
             upgraded(text(From::Server, r#"{"subscribe":"a"}"#))
         }),
-        flood("flood of subscriptions", Must::Bear, r#"{"subscribe":"good"}"#.into(), 4),
-        flood("endless pattern", Must::Bear, format!(r#"{{"subscribe":"{}"}}"#, "+/".repeat(100_000)), 4),
-        flood("pattern of another type", Must::Bear, r#"{"subscribe":[["a"]]}"#.into(), 1),
-        flood("flood of messages", Must::Bear, message, 16),
-        flood("one token again and again", Must::Bear, good, 4),
+        flood("comms: flood of subscriptions", Must::Bear, r#"{"subscribe":"good"}"#.into(), 4),
+        flood(
+            "comms: endless pattern",
+            Must::Bear,
+            format!(r#"{{"subscribe":"{}"}}"#, "+/".repeat(100_000)),
+            4,
+        ),
+        flood("comms: pattern of another type", Must::Bear, r#"{"subscribe":[["a"]]}"#.into(), 1),
+        flood("comms: flood of messages", Must::Bear, message, 16),
+        flood("comms: one token again and again", Must::Bear, good, 4),
     ]);
     let subscribe = text(From::Client, r#"{"subscribe":"good"}"#);
-    let deaf = flood("flood of subscriptions, never read", Must::End, String::new(), 0);
+    let deaf = flood("comms: flood of subscriptions, never read", Must::End, String::new(), 0);
     attacks.push(
         Attack::new(deaf.name, deaf.must, move |scene| {
             (deaf.script)(scene).endlessly(subscribe.clone(), 256).deaf()
@@ -78,19 +85,19 @@ pub(crate) fn on_client() -> Vec<Attack> {
     };
     let debug = r#"[{"topic":"debug","data":{"id":"n","msg":"{\"a\":1","format":"Object"}}]"#;
     let attacks = on_either(From::Server, Script::say).into_iter().chain([
-        Attack::new("slow frame", Must::End, |_| Script::say([0x81, 126, 0xff, 0xff]).slowly("[")),
-        Attack::new("silence", Must::End, |_| Script::say("")),
-        Attack::new("reset at once", Must::Bear, |_| Script::say("").reset()),
-        Attack::new("masked frames", Must::End, |_| Script::say(text(From::Client, "[]"))),
-        flood("flood of messages", message("good"), 16),
-        flood("endless topic", message(&"t/".repeat(100_000)), 16),
-        flood("strange debug values", debug.into(), 1),
+        Attack::new("comms: slow frame", Must::End, |_| Script::say([0x81, 126, 0xff, 0xff]).slowly("[")),
+        Attack::new("comms: silence", Must::End, |_| Script::say("")),
+        Attack::new("comms: reset at once", Must::Bear, |_| Script::say("").reset()),
+        Attack::new("comms: masked frames", Must::End, |_| Script::say(text(From::Client, "[]"))),
+        flood("comms: flood of messages", message("good"), 16),
+        flood("comms: endless topic", message(&"t/".repeat(100_000)), 16),
+        flood("comms: strange debug values", debug.into(), 1),
         flood(
-            "oversized list",
+            "comms: oversized list",
             format!("[{}]", vec!["{\"topic\":\"good\",\"data\":1}"; 20_000].join(",")),
             4,
         ),
-        flood("refusals nobody asked for", r#"{"auth":"ok"}"#.into(), 1),
+        flood("comms: refusals nobody asked for", r#"{"auth":"ok"}"#.into(), 1),
     ]);
     attacks.map(|attack| attack.greeted(greet)).collect()
 }
@@ -114,21 +121,22 @@ fn on_either(from: From, open: impl Fn(Vec<u8>) -> Script + Clone + Send + Sync 
     };
     let fragment = frame(from, 0, b"aaaa", false);
     vec![
-        repeat("endless frame", Must::End, huge_header(from, 1 << 40), b"[".to_vec(), 256),
-        say("frame beyond numbers", Must::End, huge_header(from, u64::MAX)),
-        repeat("endless fragments", Must::End, frame(from, TEXT, b"[", false), fragment, 512).within(160),
-        repeat("endless pings", Must::Bear, Vec::new(), frame(from, PING, b"ping", true), 16),
-        repeat("empty frames", Must::Bear, Vec::new(), frame(from, TEXT, b"", true), 4),
-        repeat("binary frames", Must::Bear, Vec::new(), frame(from, BINARY, b"\xff\xfe", true), 4),
-        say("long ping", Must::End, frame(from, PING, &[b'a'; 200], true)),
-        say("reserved bits", Must::End, vec![0xf1, mask(from), 0, 0, 0, 0]),
-        say("unknown kind of frame", Must::End, frame(from, 3, b"", true)),
-        say("garbage", Must::End, vec![0xff; 4096]),
-        say("close of one byte", Must::End, frame(from, CLOSE, b"a", true)),
-        say("invalid UTF-8", Must::End, frame(from, TEXT, json::NO_UTF8, true)),
-        say("deep nesting", Must::Bear, text(from, &json::deep(100_000))),
-        say("huge number", Must::Bear, text(from, &json::huge())),
-        say("oversized map", Must::Bear, text(from, &json::map(50_000))),
+        repeat("comms: endless frame", Must::End, huge_header(from, 1 << 40), b"[".to_vec(), 256),
+        say("comms: frame beyond numbers", Must::End, huge_header(from, u64::MAX)),
+        repeat("comms: endless fragments", Must::End, frame(from, TEXT, b"[", false), fragment, 512)
+            .within(160),
+        repeat("comms: endless pings", Must::Bear, Vec::new(), frame(from, PING, b"ping", true), 16),
+        repeat("comms: empty frames", Must::Bear, Vec::new(), frame(from, TEXT, b"", true), 4),
+        repeat("comms: binary frames", Must::Bear, Vec::new(), frame(from, BINARY, b"\xff\xfe", true), 4),
+        say("comms: long ping", Must::End, frame(from, PING, &[b'a'; 200], true)),
+        say("comms: reserved bits", Must::End, vec![0xf1, mask(from), 0, 0, 0, 0]),
+        say("comms: unknown kind of frame", Must::End, frame(from, 3, b"", true)),
+        say("comms: garbage", Must::End, vec![0xff; 4096]),
+        say("comms: close of one byte", Must::End, frame(from, CLOSE, b"a", true)),
+        say("comms: invalid UTF-8", Must::End, frame(from, TEXT, json::NO_UTF8, true)),
+        say("comms: deep nesting", Must::Bear, text(from, &json::deep(100_000))),
+        say("comms: huge number", Must::Bear, text(from, &json::huge())),
+        say("comms: oversized map", Must::Bear, text(from, &json::map(50_000))),
     ]
 }
 
