@@ -11,12 +11,10 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How long what must happen may take, in the short form and the long one. The programs' own limits are set to 3 s.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(90));
+/// How long what must happen may take, and a good exchange afterwards, in the short form and the long one. The programs' own limits are set to 3 s.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(25), Duration::from_secs(90));
 /// How long an attack goes on that only has to be borne.
 const ENDURANCE: Duration = Duration::from_secs(2);
-/// How long a good exchange may take afterwards.
-const GOOD: Duration = Duration::from_secs(30);
 /// Of more connections there is one case at a time, since all of them are files of this process.
 const CROWD: usize = 1000;
 static CROWDED: Mutex<()> = Mutex::new(());
@@ -108,7 +106,7 @@ impl Case {
         let mut client = start(run, &self.pair.client, scene)?;
         let begin = Instant::now();
         while !self.was_good(&mut client) {
-            in_time(begin, &mut client)?;
+            in_time(run, begin, &mut client)?;
             rest(crowd.step());
         }
         Ok(client)
@@ -128,7 +126,7 @@ impl Case {
         front.turn_good(good);
         let begin = Instant::now();
         while !self.was_good(&mut client) || !front.is_relaying() {
-            in_time(begin, &mut client)?;
+            in_time(run, begin, &mut client)?;
             rest(front.step()?);
         }
         Ok(client)
@@ -162,9 +160,9 @@ fn start(run: Run<'_>, launch: &Launch, scene: Scene<'_>) -> anyhow::Result<Prog
     Program::start(&path, &(launch.arguments)(&scene), launch.input, scene.folder)
 }
 
-fn in_time(begin: Instant, client: &mut Program) -> anyhow::Result<()> {
+fn in_time(run: Run<'_>, begin: Instant, client: &mut Program) -> anyhow::Result<()> {
     client.is_well()?;
-    ensure!(begin.elapsed() < GOOD, "there was no good exchange afterwards");
+    ensure!(begin.elapsed() < run.patience(), "there was no good exchange afterwards");
     Ok(())
 }
 

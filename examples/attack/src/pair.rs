@@ -124,7 +124,12 @@ pub(crate) static NODE_RED: Pair = Pair {
             let common =
                 "--json --url ws://ADDRESS/comms --user good --password-file FOLDER/key --subscribe good";
             let times = "--connect-timeout 3s --request-timeout 3s --auth-timeout 3s --liveness-timeout 3s";
-            words(scene, &format!("{common} {times} --reconnect-first 200ms --reconnect-second 200ms"))
+            words(
+                scene,
+                &format!(
+                    "{common} {times} --reconnect-first 200ms --reconnect-second 200ms --reconnect-later 200ms"
+                ),
+            )
         },
         input: "",
         ready: "",

@@ -22,6 +22,9 @@ impl Crowd {
         let mut crowd = Self::default();
         for _ in 0..count {
             crowd.connections.push(Connection::new(connect(address, &script)?, script.clone(), None)?);
+            if crowd.connections.len() % BATCH == 0 {
+                crowd.step(); // the first must not seem to be silent
+            }
         }
         Ok(crowd)
     }
@@ -38,6 +41,9 @@ impl Crowd {
         &self.connections
     }
 }
+
+/// Connections that are opened before those that are open go on.
+const BATCH: usize = 50;
 
 /// Who never reads also has little room for what is not read.
 fn connect(address: SocketAddr, script: &Script) -> io::Result<TcpStream> {
