@@ -99,7 +99,8 @@ pub(crate) fn on_client() -> Vec<Attack> {
         ),
         flood("comms: refusals nobody asked for", r#"{"auth":"ok"}"#.into(), 1),
     ]);
-    attacks.map(|attack| attack.greeted(greet)).collect()
+    // Few, since a reader waits longer for life each time.
+    attacks.map(|attack| attack.greeted(greet).over(2, 3)).collect()
 }
 
 /// Attacks on either side of an open connection.
