@@ -6,6 +6,31 @@ use std::path::Path;
 const CHANGES: u64 = 200;
 
 #[test]
+fn core_agent_takes_its_seeds() {
+    replay("core_agent");
+}
+
+#[test]
+fn core_config_takes_its_seeds() {
+    replay("core_config");
+}
+
+#[test]
+fn core_server_takes_its_seeds() {
+    replay("core_server");
+}
+
+#[test]
+fn core_value_takes_its_seeds() {
+    replay("core_value");
+}
+
+#[test]
+fn core_wire_takes_its_seeds() {
+    replay("core_wire");
+}
+
+#[test]
 fn ithiltir_dash_takes_its_seeds() {
     replay("ithiltir_dash");
 }

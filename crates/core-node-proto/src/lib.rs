@@ -4,6 +4,8 @@
 //! configuration and attribution are here; the state machines of both roles are not. Section marks (§) refer to the protocol
 //! page in the repository's `docs`.
 
+#[cfg(feature = "agent")]
+pub mod agent;
 pub mod attribution;
 pub mod call;
 pub mod config;

@@ -35,6 +35,11 @@ impl<T: Clone + Ord> Timers<T> {
         self.deadlines.contains_key(timer)
     }
 
+    /// Whether there is such a deadline and it lies ahead.
+    pub(crate) fn is_ahead(&self, timer: &T, now: Instant) -> bool {
+        self.deadlines.get(timer).is_some_and(|&at| at > now)
+    }
+
     pub(crate) fn clear(&mut self) {
         self.deadlines.clear();
         self.order.clear();

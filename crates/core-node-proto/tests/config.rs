@@ -226,8 +226,13 @@ fn nesting_has_a_limit() {
     assert!(NodeConfig::from_json(body(MAX_JSON_DEPTH).as_bytes()).is_ok());
     let deeper = NodeConfig::from_json(body(MAX_JSON_DEPTH + 1).as_bytes());
     assert_eq!(wrong(deeper), (Field::Services, Problem::TooDeep));
-    let entry = format!(r#"{{"1":{{"userId":1,"x":{}}}}}"#, nested(1000));
-    assert_eq!(wrong(read(&entry, "", "")), (Field::ClientMap, Problem::TooDeep));
+    let entry = |depth| format!(r#"{{"1":{{"userId":1,"x":{}}}}}"#, nested(depth));
+    assert!(read(&entry(MAX_JSON_DEPTH - 2), "", "").is_ok());
+    for depth in [MAX_JSON_DEPTH - 1, 1000, 1_000_000] {
+        assert_eq!(wrong(read(&entry(depth), "", "")), (Field::ClientMap, Problem::TooDeep));
+    }
+    let user = format!(r#"{{"1":{{"userId":{}}}}}"#, nested(1_000_000));
+    assert_eq!(wrong(read(&user, "", "")), (Field::ClientMap, Problem::TooDeep));
     let ignored = format!(r#"{{"revision":1,"x":{}}}"#, nested(1_000_000));
     assert!(NodeConfig::from_json(ignored.as_bytes()).is_ok());
 }

@@ -1,5 +1,6 @@
 //! Prints one table of measured ratios: ours, a peer, the limit and the goal, all from this run.
 
+mod core;
 mod ithiltir;
 mod memory;
 mod node_red;
@@ -27,6 +28,8 @@ struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Protocol {
+    /// Core's private node routes
+    Core,
     /// Ithiltir node reports
     Ithiltir,
     /// The NodePass API
@@ -44,11 +47,14 @@ fn main() {
         eprintln!("note: this is no release build; the figures say little");
     }
     let rows = match arguments.only {
+        Some(Protocol::Core) => self::core::rows(),
         Some(Protocol::Ithiltir) => ithiltir::rows(),
         Some(Protocol::NodePass) => nodepass::rows(),
         Some(Protocol::NodeRed) => node_red::rows(),
         Some(Protocol::Teeth) => teeth::rows(),
-        None => [ithiltir::rows(), nodepass::rows(), node_red::rows(), teeth::rows()].concat(),
+        None => {
+            [self::core::rows(), ithiltir::rows(), nodepass::rows(), node_red::rows(), teeth::rows()].concat()
+        }
     };
     if !arguments.json {
         println!("{}", Row::HEADING);

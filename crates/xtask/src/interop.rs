@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 pub enum Peer {
     /// A real Node-RED from npm, and an editor's side on Node.js; takes Node.js 20 or later and npm
     NodeRed,
+    /// A Core on grpc-js and an agent on grpcio against our agent and our Core; takes Node.js 18 or later, npm, and
+    /// Python 3.10 or later
+    Core,
     /// Validators, schemathesis, curl and a browser's reader against our NodePass master; takes Python 3.10 or later,
     /// curl, and Node.js 20 or later
     Nodepass,
@@ -24,6 +27,8 @@ pub enum Peer {
 
 /// How long installing and checking may take together.
 const LIMIT: Duration = Duration::from_secs(300);
+/// Where npm keeps the versions of everything that it installs.
+const LOCK: &str = "package-lock.json";
 /// How long building the programs may take before, cold.
 const BUILD_LIMIT: Duration = Duration::from_secs(480);
 
@@ -35,6 +40,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(480);
 pub fn run(peer: Peer, parts: &[String]) -> anyhow::Result<bool> {
     match peer {
         Peer::NodeRed => node_red(parts),
+        Peer::Core => core(parts),
         Peer::Nodepass => nodepass(parts),
     }
 }
@@ -44,9 +50,22 @@ fn node_red(parts: &[String]) -> anyhow::Result<bool> {
     let binaries = binaries(&["node-red-example"])?;
     let begin = Instant::now();
     let folder = target_folder()?.join("interop/node-red");
-    once(&scripts.join("package.json"), &folder, || install_by_npm(&folder, left(begin)))?;
+    once(&scripts, &["package.json"], &folder, || install_by_npm(&folder, left(begin)))?;
     let mut command = Command::new("node");
     command.arg(scripts.join("run.js")).env("NODE_RED_DIR", &folder);
+    check(command, parts, &binaries, &folder, begin)
+}
+
+fn core(parts: &[String]) -> anyhow::Result<bool> {
+    let scripts = root().join("examples/interop/core");
+    let binaries = binaries("core-example")?;
+    let begin = Instant::now();
+    let folder = target_folder()?.join("interop/core");
+    let (npm, pip) = (folder.join("npm"), folder.join("pip"));
+    once(&scripts, &["package.json", LOCK], &npm, || install_by_npm(&npm, left(begin)))?;
+    once(&scripts, &["requirements.txt"], &pip, || install_by_pip(&pip, left(begin)))?;
+    let mut command = Command::new(python(&pip));
+    command.arg("-B").arg(scripts.join("run.py")).env("INTEROP_PACKAGES", &npm);
     check(command, parts, &binaries, &folder, begin)
 }
 
@@ -55,7 +74,7 @@ fn nodepass(parts: &[String]) -> anyhow::Result<bool> {
     let binaries = binaries(&["nodepass-example"])?;
     let begin = Instant::now();
     let folder = target_folder()?.join("interop/nodepass");
-    once(&scripts.join("requirements.txt"), &folder, || install_by_pip(&folder, left(begin)))?;
+    once(&scripts, &["requirements.txt"], &folder, || install_by_pip(&folder, left(begin)))?;
     let mut command = Command::new(python(&folder));
     command.arg("-B").arg(scripts.join("run.py")); // No compiled modules in the source tree.
     check(command, parts, &binaries, &folder, begin)
@@ -88,24 +107,36 @@ fn left(begin: Instant) -> Duration {
     LIMIT.saturating_sub(begin.elapsed())
 }
 
-/// Installs what a list of packages names into a folder, which gets a copy of it: once for each content of the list.
-fn once(list: &Path, folder: &Path, install: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let wanted = std::fs::read_to_string(list).with_context(|| format!("no {}", list.display()))?;
+/// Installs what lists of packages name into a folder, which gets copies of them: once for each content of the lists.
+fn once(
+    scripts: &Path,
+    lists: &[&str],
+    folder: &Path,
+    install: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut wanted = String::new();
+    for list in lists {
+        let list = scripts.join(list);
+        wanted += &std::fs::read_to_string(&list).with_context(|| format!("no {}", list.display()))?;
+    }
     let done = folder.join("installed");
     if std::fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
     std::fs::create_dir_all(folder)?;
-    std::fs::write(folder.join(list.file_name().context("a list without a name")?), &wanted)?;
+    for list in lists {
+        std::fs::copy(scripts.join(list), folder.join(list))?;
+    }
     install()?;
     Ok(std::fs::write(done, wanted)?)
 }
 
-/// Installs what the `package.json` in a folder names.
+/// Installs what the `package.json` in a folder names, in the versions of the lock file if there is one.
 fn install_by_npm(folder: &Path, limit: Duration) -> anyhow::Result<()> {
     println!("npm install in {}", folder.display());
     let mut command = Command::new("npm");
-    command.args(["install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]);
+    let way: &[&str] = if folder.join(LOCK).exists() { &["ci"] } else { &["install", "--no-package-lock"] };
+    command.args(way).args(["--no-audit", "--no-fund", "--loglevel=error"]);
     command.current_dir(folder).stdin(Stdio::null());
     let end = process::run(command, limit).context("npm cannot be started: install Node.js 20 or later")?;
     ensure!(end == End::Well, "npm cannot install the peers ({end:?}): NOTHING WAS CHECKED AGAINST THEM");

@@ -139,7 +139,7 @@ fn an_instance_url_that_was_changed_fails() {
 
 #[test]
 fn core_node() {
-    check(Suite::CoreNode, "core-node.json", 64, &[]);
+    check(Suite::CoreNode, "core-node.json", 158, &[]);
 }
 
 #[test]
@@ -150,7 +150,17 @@ fn a_row_of_core_node_that_was_changed_fails() {
         let place = vectors["config"].as_array().unwrap().iter().position(|row| row["id"] == id).unwrap();
         format!("/config/{place}/result")
     };
+    let core = |id: &str| {
+        let place = vectors["core"].as_array().unwrap().iter().position(|row| row["id"] == id).unwrap();
+        format!("/core/{place}")
+    };
     for (pointer, value) in [
+        (core("reg-ok") + "/state/nodes/3/name", "fra-2".into()),
+        (core("reg-code-twice") + "/steps/1/expect/status", "2xx".into()),
+        (core("hb-behind") + "/steps/0/expect/body/needSync", false.into()),
+        (core("auth-grpc-repeated") + "/steps/0/expect/code", "OK".into()),
+        (core("us-one") + "/state/usageRows/0/bytesUp", "101".into()),
+        (core("on-keys") + "/state/onlineKeys/online:user:12", "2030-01-02T03:04:26.000Z".into()),
         ("/email/0/ids/lsId".into(), 46.into()),
         ("/email/0/ids".into(), serde_json::Value::Null),
         ("/stat_names/0/counter/direction".into(), "down".into()),

@@ -11,12 +11,14 @@ import tempfile
 import traceback
 from pathlib import Path
 
-import curl
-import document
-import fuzz
-import stream
-from checks import Tally
-from master import Master, Started
+sys.path.insert(1, str(Path(__file__).parent.parent))
+
+import curl  # noqa: E402  (they need the path)
+import document  # noqa: E402
+import fuzz  # noqa: E402
+import stream  # noqa: E402
+from checks import Tally  # noqa: E402
+from master import Master, Started  # noqa: E402
 
 PARTS = ("document", "fuzz", "curl", "stream")
 

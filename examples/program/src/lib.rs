@@ -2,8 +2,14 @@
 
 #[cfg(feature = "http")]
 pub mod body;
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "files")]
+pub mod file;
 #[cfg(feature = "http")]
 pub mod server;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use serde_json::Value;
 use std::fmt::Write as _;

@@ -1,6 +1,7 @@
 //! Runs both roles of every protocol in one process, over real loopback sockets, with this machine's real data.
 
 mod board;
+mod core;
 mod ithiltir;
 mod node_red;
 mod nodepass;
@@ -34,6 +35,8 @@ struct Arguments {
 enum Protocol {
     /// Ithiltir node reports
     Ithiltir,
+    /// Core's private node routes
+    Core,
     /// NodePass instances
     #[value(name = "nodepass")]
     NodePass,
@@ -60,6 +63,12 @@ async fn main() -> ExitCode {
             if wanted(Protocol::Ithiltir) {
                 let row = board.row("ithiltir", &ithiltir::STEPS, ithiltir::PROFILE);
                 run(&row, ithiltir::tour(&row)).await;
+            }
+        },
+        async {
+            if wanted(Protocol::Core) {
+                let row = board.row("core", &core::STEPS, core::PROFILE);
+                run(&row, core::tour(&row)).await;
             }
         },
         async {

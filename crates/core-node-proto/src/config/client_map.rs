@@ -2,10 +2,11 @@
 
 use super::error::Problem;
 use super::raw;
-use crate::json::{Name, Scalar, is_too_deep};
+use crate::json::{MAX_JSON_DEPTH, Name, Scalar, is_deeper, is_too_deep};
 use crate::value::{LsId, SubscriptionId, UserId, ValueError};
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::error::Category;
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::marker::PhantomData;
@@ -206,15 +207,13 @@ fn write_others(others: &BTreeMap<Box<str>, Client>, mut comma: &str, json: &mut
     }
 }
 
-/// Reads a map whose text is not blank.
+/// Reads a map whose text is not blank, in one pass: only what is not known of an entry can nest, and is looked at there.
 fn read<M: Entries>(text: &str) -> Result<M, Problem> {
-    if is_too_deep(text.as_bytes()) {
-        return Err(Problem::TooDeep);
-    }
     let is_object = raw::is_object(text);
     let Map(map) = serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         match error.classify() {
+            _ if is_too_deep(text.as_bytes()) => Problem::TooDeep,
             Category::Data if is_object => Problem::Entry { line, column },
             Category::Data => Problem::NotAnObject,
             _ => Problem::NotJson { line, column },
@@ -286,7 +285,7 @@ impl<'de> Deserialize<'de> for Client {
                     match place {
                         Some(0) => user_id = map.next_value()?,
                         Some(_) => subscription_id = map.next_value()?,
-                        None => drop(map.next_value::<IgnoredAny>()?),
+                        None => check_depth(map.next_value()?)?,
                     }
                 }
                 client(&user_id, &subscription_id).map_err(A::Error::custom)
@@ -295,6 +294,12 @@ impl<'de> Deserialize<'de> for Client {
 
         deserializer.deserialize_map(Object)
     }
+}
+
+/// Checks a member that is not known, which stands two levels deep.
+fn check_depth<E: Error>(value: &RawValue) -> Result<(), E> {
+    let is_too_deep = is_deeper(value.get().as_bytes(), MAX_JSON_DEPTH - 2);
+    if is_too_deep { Err(E::custom("nested too deep")) } else { Ok(()) }
 }
 
 fn client(user_id: &Scalar<'_>, subscription_id: &Scalar<'_>) -> Result<Client, ValueError> {

@@ -12,6 +12,8 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct Batches {
     in_flight: HashMap<BatchDigest, StoreId>,
+    /// The same in the order of their transactions, which is that of their ends.
+    begun: VecDeque<(BatchDigest, Timestamp)>,
     known: HashMap<BatchDigest, Timestamp>,
     /// The known ones as they came. One that was forgotten may still be here.
     order: VecDeque<(BatchDigest, Timestamp)>,
@@ -28,16 +30,21 @@ impl Batches {
         self.in_flight.get(batch).copied()
     }
 
-    pub(super) fn begin(&mut self, batch: BatchDigest, store: StoreId) {
+    pub(super) fn begin(&mut self, batch: BatchDigest, at: Timestamp, store: StoreId) {
         self.in_flight.insert(batch, store);
+        self.begun.push_back((batch, at));
     }
 
     /// A batch is not being stored any more.
     pub(super) fn end(&mut self, batch: &BatchDigest) {
         self.in_flight.remove(batch);
+        if self.begun.front().is_some_and(|(front, _)| front == batch) {
+            self.begun.pop_front();
+        }
     }
 
-    /// Returns what is to be forgotten before a batch is begun, so that all of them will be at most `most`.
+    /// Returns what is to be forgotten with a batch that is begun, so that all of them will be at most `most`. Those that are
+    /// being stored now will be known by then.
     pub(super) fn superfluous(
         &self,
         wall_clock: Timestamp,
@@ -48,6 +55,7 @@ impl Batches {
         let surplus = total.saturating_sub(most);
         let live = self.order.iter().filter(|(batch, at)| self.known.get(batch) == Some(at));
         let superfluous = live
+            .chain(&self.begun)
             .enumerate()
             .take_while(|&(index, (_, at))| index < surplus || is_over(*at, wall_clock, window));
         superfluous.map(|(_, known)| *known).collect()

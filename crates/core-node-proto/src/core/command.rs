@@ -126,7 +126,7 @@ impl Core {
     }
 
     /// Returns the latest record of a node that is there to stay.
-    fn present(&self, node: &NodeId) -> Result<&Arc<NodeRecord>, CommandError> {
+    pub(super) fn present(&self, node: &NodeId) -> Result<&Arc<NodeRecord>, CommandError> {
         let node = self.nodes.get(node).filter(|node| !node.is_leaving);
         node.map(super::node::Node::latest).ok_or(CommandError::UnknownNode)
     }

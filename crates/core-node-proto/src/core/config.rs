@@ -1,6 +1,7 @@
 //! Settings of Core.
 
-use super::Entropy;
+use super::{Entropy, enrichment};
+use http::uri::PathAndQuery;
 use std::time::Duration;
 
 /// Settings of a [`Core`](super::Core). Every duration and limit of the protocol is here, with its value as the default.
@@ -33,6 +34,16 @@ pub struct Config {
     pub online_gap: Duration,
     /// How long after a failure storing that a node is offline is tried again, above 0. 5 s.
     pub store_retry: Duration,
+    /// Where nodes tell their statistics, at their own port. `/runtime-status`.
+    pub fetch_path: PathAndQuery,
+    /// How long a node may take to tell them, above 0. 5 s.
+    pub fetch_timeout: Duration,
+    /// How many nodes may be asked at a time. 64; a further fetch is refused.
+    pub max_fetches: usize,
+    /// The longest response to a request of Core, in bytes. 4 MiB; a longer one counts as none.
+    pub response_limit: usize,
+    /// What to find out about addresses of users, if anything. None.
+    pub enrichment: Option<enrichment::Config>,
     /// The longest body over HTTP, in bytes. 100 KiB; a longer one is refused as too large.
     pub max_http_body: usize,
     /// The longest message over gRPC, in bytes. 4 MiB; a longer one is refused as too large.
@@ -97,6 +108,12 @@ pub enum ConfigError {
     /// A wait of 0: Core would never rest.
     #[error("{0} must be above 0")]
     Wait(&'static str),
+    /// A path that does not begin with a slash.
+    #[error("fetch_path must begin with a slash")]
+    FetchPath,
+    /// A setting of enrichment.
+    #[error(transparent)]
+    Enrichment(#[from] enrichment::ConfigError),
     /// Two stored nodes have the same id.
     #[error("two stored nodes have the same id")]
     SameId,
@@ -108,7 +125,7 @@ pub enum ConfigError {
 impl Config {
     /// Returns the protocol's settings.
     #[must_use]
-    pub const fn new(entropy: Entropy) -> Self {
+    pub fn new(entropy: Entropy) -> Self {
         let day = Duration::from_secs(24 * 60 * 60);
         Self {
             entropy,
@@ -124,6 +141,11 @@ impl Config {
             online_lifetime: Duration::from_secs(20),
             online_gap: Duration::from_secs(10),
             store_retry: Duration::from_secs(5),
+            fetch_path: PathAndQuery::from_static("/runtime-status"),
+            fetch_timeout: Duration::from_secs(5),
+            max_fetches: 64,
+            response_limit: 4 << 20,
+            enrichment: None,
             max_http_body: 100 << 10,
             max_grpc_message: 4 << 20,
             max_stats_message: 256 << 10,
@@ -145,12 +167,20 @@ impl Config {
             ("max_pending", self.max_pending),
             ("max_nodes", self.max_nodes),
             ("max_online", self.max_online),
+            ("max_fetches", self.max_fetches),
+            ("response_limit", self.response_limit),
         ];
         if let Some((name, _)) = limits.into_iter().find(|(_, limit)| *limit == 0) {
             return Err(ConfigError::Limit(name));
         }
-        // Wall-clock time counts in milliseconds, and so does what is due by it.
-        let waits = [("online_lifetime", self.online_lifetime), ("store_retry", self.store_retry)];
+        if !self.fetch_path.as_str().starts_with('/') {
+            return Err(ConfigError::FetchPath);
+        }
+        let waits = [
+            ("online_lifetime", self.online_lifetime),
+            ("store_retry", self.store_retry),
+            ("fetch_timeout", self.fetch_timeout),
+        ];
         let mut waits = waits.into_iter().chain(self.offline_after.map(|wait| ("offline_after", wait)));
         match waits.find(|(_, wait)| wait.as_millis() == 0) {
             Some((name, _)) => Err(ConfigError::Wait(name)),

@@ -16,4 +16,13 @@ pub enum CommandError {
     /// As many changes as [`Config::max_pending`](super::Config::max_pending) has wait to be stored.
     #[error("too much waits to be stored")]
     TooManyPending,
+    /// As many nodes as [`Config::max_fetches`](super::Config::max_fetches) has are being asked.
+    #[error("too many nodes are being asked")]
+    TooManyFetches,
+    /// There is no [`Config::enrichment`](super::Config::enrichment).
+    #[error("there is no enrichment")]
+    NoEnrichment,
+    /// The job runs already.
+    #[error("the job runs already")]
+    Running,
 }

@@ -1,14 +1,17 @@
 //! The machine itself: its constructor, inputs, timers and getters. What becomes of a call is in `serve`, of a transaction in
 //! `settle`; commands are in `command`.
 
+use super::enrichment::Enrichment;
 use super::node::Node;
 use super::online::Online;
+use super::outside::Outside;
 use super::serve::For;
 use super::settle::Pending;
 use super::{
     Change, CodeDigest, Config, ConfigError, Directory, Event, ExchangeId, KeyDigest, LatestStats,
-    NodeRecord, OnlineKey, Output, Published, Sample, StoreFailed, StoreId, Stored,
+    NodeRecord, OnlineKey, Output, Published, RequestId, Sample, StoreFailed, StoreId, Stored,
 };
+use crate::message::StoredRuntimeStatus;
 use crate::timer::Timers;
 use crate::value::{NodeId, NodeStatus, Revision, Timestamp};
 use crate::wall_clock::WallClock;
@@ -40,9 +43,12 @@ use web_time::Instant;
 /// - constructor: [`new`](Self::new)
 /// - commands: [`publish`](Self::publish), [`add_code`](Self::add_code), [`remove_code`](Self::remove_code),
 ///   [`set_domain`](Self::set_domain), [`remove_node`](Self::remove_node), [`directory_mut`](Self::directory_mut),
+///   [`fetch_runtime_status`](Self::fetch_runtime_status), [`start_enrichment`](Self::start_enrichment),
 ///   [`set_wall_clock`](Self::set_wall_clock)
 /// - inputs: [`handle_call`](Self::handle_call), [`handle_cancel`](Self::handle_cancel),
-///   [`handle_stored`](Self::handle_stored), [`handle_timeout`](Self::handle_timeout)
+///   [`handle_stored`](Self::handle_stored), [`handle_addresses`](Self::handle_addresses),
+///   [`handle_query_failure`](Self::handle_query_failure), [`handle_response`](Self::handle_response),
+///   [`handle_failure`](Self::handle_failure), [`handle_timeout`](Self::handle_timeout)
 /// - outputs: [`poll_output`](Self::poll_output), [`poll_timeout`](Self::poll_timeout)
 /// - getters: the rest
 ///
@@ -119,6 +125,8 @@ pub struct Core {
     pub(super) registering: usize,
     pub(super) last_node: u32,
     pub(super) online: Online,
+    pub(super) enrichment: Option<Enrichment>,
+    pub(super) outside: Outside,
     pub(super) skipped: u64,
     pub(super) replays: u64,
     /// Transactions without an outcome, or with one that has to wait for that of an earlier one.
@@ -140,6 +148,8 @@ pub(super) enum Timer {
     Silent(NodeId),
     /// Some who were online may not be any more.
     Sweep,
+    /// A node does not answer.
+    Fetch(RequestId),
 }
 
 /// Wall-clock time counts in milliseconds, so that "longer than" begins one later.
@@ -158,6 +168,8 @@ impl Core {
         now: Instant,
     ) -> Result<Self, ConfigError> {
         config.check()?;
+        let enrichment = config.enrichment.clone();
+        let enrichment = enrichment.map(|config| Enrichment::new(config, wall_clock, now)).transpose()?;
         let mut core = Self {
             config,
             directory: stored.directory,
@@ -170,6 +182,8 @@ impl Core {
             registering: 0,
             last_node: stored.last_node,
             online: Online::default(),
+            enrichment,
+            outside: Outside::default(),
             skipped: 0,
             replays: 0,
             pending: VecDeque::new(),
@@ -214,6 +228,7 @@ impl Core {
     pub fn set_wall_clock(&mut self, wall_clock: Timestamp, now: Instant) {
         self.advance(now);
         self.wall_clock.set(wall_clock, self.now);
+        self.enrichment.iter_mut().for_each(|enrichment| enrichment.reschedule(wall_clock, self.now));
     }
 
     /// The node's side of an exchange went away: no reply is wanted. What it asked for is stored all the same.
@@ -235,8 +250,10 @@ impl Core {
             match timer {
                 Timer::Silent(node) => self.check_silence(&node),
                 Timer::Sweep => self.sweep(),
+                Timer::Fetch(request) => self.give_up(request),
             }
         }
+        self.wake_enrichment();
     }
 
     /// Returns the next piece of work; `None` means that Core waits for input or for its deadline.
@@ -248,7 +265,8 @@ impl Core {
     /// Returns when [`handle_timeout`](Self::handle_timeout) is next due. Ask again after every drain.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        let enrichment = self.enrichment.as_ref().and_then(Enrichment::next_deadline);
+        self.timers.next().into_iter().chain(enrichment).min()
     }
 
     /// Returns the nodes as they are stored, by rising id.
@@ -265,12 +283,26 @@ impl Core {
     /// Returns the latest statistics of a node since the start of Core.
     #[must_use]
     pub fn stats(&self, id: &NodeId) -> Option<&LatestStats> {
-        self.nodes.get(id)?.stats.latest.as_ref()
+        self.nodes.get(id)?.stats.latest.as_ref().map(|(latest, _)| latest)
+    }
+
+    /// Returns the same with how old it is at `now`, as a body for administrators.
+    #[must_use]
+    pub fn runtime_status(&self, id: &NodeId, now: Instant) -> Option<StoredRuntimeStatus> {
+        let (latest, received) = self.nodes.get(id)?.stats.latest.as_ref()?;
+        let age = now.max(self.now).saturating_duration_since(*received);
+        Some(StoredRuntimeStatus { received_at: latest.received_at, age, stats: (*latest.stats).clone() })
     }
 
     /// Returns the samples of a node's statistics that are kept, oldest first.
-    pub fn history(&self, id: &NodeId) -> impl Iterator<Item = &Sample> {
+    pub fn history(&self, id: &NodeId) -> impl Iterator<Item = &Sample> + use<'_> {
         self.nodes.get(id).into_iter().flat_map(|node| &node.stats.history)
+    }
+
+    /// Returns the settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Returns the users, subscriptions, inbounds and outbounds that count as known.

@@ -1,10 +1,13 @@
 //! What Core asks of its driver, and the news it has.
 
 use super::Change;
+use super::enrichment::{AddressQuery, Report};
 use crate::Method;
-use crate::call::{Refusal, Reply};
-use crate::message::{NodeError, NodeStats};
+use crate::call::{Failure, Refusal, Reply};
+use crate::message::{NodeError, NodeStats, RuntimeStatus};
 use crate::value::{NodeId, NodeProtocolId, NodeStatus, Revision, SyncStatus, Timestamp, UserId};
+use bytes::Bytes;
+use http::Request;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +20,25 @@ pub struct ExchangeId(pub(super) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoreId(pub(super) u64);
 
+/// Names a request of Core; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub(super) u64);
+
+/// Names a query for addresses; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueryId(pub(super) u64);
+
+/// Names a fetch of a node's statistics; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FetchId(pub(super) u64);
+
 /// A transaction failed: nothing of it is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
 #[error("not stored")]
 #[expect(clippy::exhaustive_structs, reason = "there is no more to it")]
 pub struct StoreFailed;
 
-/// Work for the driver, in order. `Debug` shows no key: that of a new node is in its reply, which hides it.
-#[derive(Debug, PartialEq)]
+/// Work for the driver, in order. `Debug` shows neither keys nor what stands in requests.
 #[expect(clippy::exhaustive_enums, reason = "new work must not compile away in a driver")]
 pub enum Output {
     /// Answer this exchange.
@@ -48,8 +62,53 @@ pub enum Output {
         /// How long it lives from now, above 0.
         lifetime: Duration,
     },
+    /// Answer this query from the stored addresses, then report `handle_addresses` or `handle_query_failure` once.
+    Query {
+        /// Names the query.
+        id: QueryId,
+        /// Which addresses.
+        query: AddressQuery,
+    },
+    /// Send this, then report `handle_response` or `handle_failure` once. Redirects are not followed. Its URI and headers may
+    /// hold the key of a provider.
+    Request {
+        /// Names the request.
+        id: RequestId,
+        /// The request, with an absolute URI.
+        request: Request<Bytes>,
+    },
+    /// The outcome of this request is no longer wanted; abort it if you can.
+    Cancel(RequestId),
     /// Tell the application.
     Event(Event),
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reply { id, outcome } => {
+                f.debug_struct("Reply").field("id", id).field("outcome", outcome).finish()
+            }
+            Self::Store { id, changes } => {
+                f.debug_struct("Store").field("id", id).field("changes", changes).finish()
+            }
+            Self::SetOnline { key, lifetime } => {
+                f.debug_struct("SetOnline").field("key", key).field("lifetime", lifetime).finish()
+            }
+            Self::Query { id, query } => {
+                f.debug_struct("Query").field("id", id).field("query", query).finish()
+            }
+            Self::Request { id, request } => f
+                .debug_struct("Request")
+                .field("id", id)
+                .field("method", request.method())
+                .field("host", &request.uri().host())
+                .field("body_bytes", &request.body().len())
+                .finish(),
+            Self::Cancel(id) => f.debug_tuple("Cancel").field(id).finish(),
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+        }
+    }
 }
 
 /// That a user is online. Its text is the key's name: `online:user:12`, `online:inbound:6:user:12`. §10.2.
@@ -173,6 +232,17 @@ pub enum Event {
         /// Its revision.
         revision: Revision,
     },
+    /// What came of a fetch of a node's statistics.
+    RuntimeStatus {
+        /// What the command returned.
+        id: FetchId,
+        /// The node.
+        node: NodeId,
+        /// What the node said, or why there is nothing.
+        result: Result<Box<RuntimeStatus>, Failure>,
+    },
+    /// A run over the addresses of users has ended.
+    Enriched(Report),
     /// What a command asked for is stored.
     Stored {
         /// What the command returned.

@@ -143,7 +143,7 @@ impl Core {
         let may_report =
             |user: &&OnlineUser| self.directory.may_report(id, user.user_id, user.node_protocol_id);
         let known: Vec<&OnlineUser> = online.users.iter().filter(may_report).collect();
-        let skipped = (online.users.len() - known.len() + online.unreadable) as u64;
+        let skipped = (online.users.len() - known.len()).saturating_add(online.unreadable) as u64;
         let seen = |user: &OnlineUser| {
             let id = user.user_id;
             let ips = user.ips.clone().into_iter();
@@ -161,7 +161,7 @@ impl Core {
     pub(super) fn node_stats(&mut self, id: &NodeId, stats: NodeStats) -> Reply {
         let (at, stats) = (self.time_of_day(), Arc::new(stats));
         if let Some(node) = self.nodes.get_mut(id) {
-            node.stats.take(stats.clone(), at, self.config.stats_history);
+            node.stats.take(stats.clone(), at, self.now, self.config.stats_history);
         }
         self.push(Event::Stats { node: id.clone(), at, stats });
         ACKNOWLEDGED
@@ -183,12 +183,12 @@ impl Core {
             return Err(Refusal::Unavailable);
         }
         let batch = match &pending.effect {
-            Effect::Usage { node, batch: Some((batch, _)), .. } => Some((node.clone(), *batch)),
+            Effect::Usage { node, batch: Some(batch), .. } => Some((node.clone(), *batch)),
             _ => None,
         };
         let id = self.store(changes, pending.answering(exchange, ACKNOWLEDGED));
-        if let Some((node, batch)) = batch {
-            self.nodes.get_mut(&node).into_iter().for_each(|node| node.batches.begin(batch, id));
+        if let Some((node, (batch, at))) = batch {
+            self.nodes.get_mut(&node).into_iter().for_each(|node| node.batches.begin(batch, at, id));
         }
         Ok(Answer::Stored)
     }

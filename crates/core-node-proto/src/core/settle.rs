@@ -50,6 +50,8 @@ pub(super) enum Effect {
     CodeRemoved(CodeDigest),
     /// There is a node less.
     NodeRemoved(NodeId),
+    /// Core itself does not change.
+    Nothing,
 }
 
 impl Pending {
@@ -133,7 +135,8 @@ impl Core {
             | Effect::Reported { .. }
             | Effect::Online { .. }
             | Effect::CodeAdded { .. }
-            | Effect::CodeRemoved(_) => {}
+            | Effect::CodeRemoved(_)
+            | Effect::Nothing => {}
         }
         self.push(Event::NotStored { id });
         let exchanges = pending.answer.map(|(exchange, _)| exchange).into_iter().chain(pending.followers);
@@ -185,6 +188,7 @@ impl Core {
                 self.outputs.extend(id.map(|id| Output::Event(Event::Stored { id })));
                 self.push(Event::NodeRemoved { node });
             }
+            Effect::Nothing => {}
         }
     }
 

@@ -4,11 +4,12 @@ use crate::message::{NodeStats, SystemStats, XrayStats};
 use crate::value::Timestamp;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use web_time::Instant;
 
 /// The latest statistics of a node, and some before.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stats {
-    pub(super) latest: Option<LatestStats>,
+    pub(super) latest: Option<(LatestStats, Instant)>,
     pub(super) history: VecDeque<Sample>,
 }
 
@@ -36,13 +37,13 @@ pub struct Sample {
 
 impl Stats {
     /// Takes statistics, and keeps at most so many samples.
-    pub(super) fn take(&mut self, stats: Arc<NodeStats>, received_at: Timestamp, most: usize) {
+    pub(super) fn take(&mut self, stats: Arc<NodeStats>, received_at: Timestamp, now: Instant, most: usize) {
         while self.history.len() >= most.max(1) {
             self.history.pop_front();
         }
         if most > 0 {
             self.history.push_back(Sample { received_at, system: stats.system, xray: stats.xray });
         }
-        self.latest = Some(LatestStats { received_at, stats });
+        self.latest = Some((LatestStats { received_at, stats }, now));
     }
 }

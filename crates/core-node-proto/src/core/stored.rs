@@ -2,7 +2,7 @@
 
 use super::{BatchDigest, CodeDigest, Directory, NodeRecord, Published, form};
 use crate::config::NodeConfig;
-use crate::message::SessionEvent;
+use crate::message::{JsonObject, SessionEvent};
 use crate::value::{Address, ByteCount, NodeId, NodeProtocolId, SubscriptionId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -71,6 +71,15 @@ pub enum Change {
         ip: Address,
         /// When.
         seen: Timestamp,
+    },
+    /// Set what a provider has about an address, for all users that were seen there.
+    AddressInfo {
+        /// The address.
+        ip: Address,
+        /// What the provider has.
+        info: JsonObject,
+        /// When it was received.
+        at: Timestamp,
     },
     /// A configuration is published: set it, and the sync status of all nodes that it is for to pending.
     Published {

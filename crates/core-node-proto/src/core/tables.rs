@@ -1,5 +1,6 @@
 //! What is stored, in memory: the meaning of every change.
 
+use super::enrichment::AddressQuery;
 use super::{
     Audience, BatchDigest, Change, CodeDigest, Directory, NodeRecord, Published, Stored, StoredBatch,
     Traffic, UsageKey, form,
@@ -9,7 +10,7 @@ use crate::value::{
     Address, NodeId, SessionEventType, SubscriptionId, SyncStatus, Timestamp, UserId, VpnProtocol,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// All that Core stores, for tests, simulations and small set-ups. A database does the same with its tables.
@@ -58,6 +59,20 @@ pub struct Tables {
     /// Where users were seen.
     #[serde(with = "form::entries")]
     pub addresses: BTreeMap<(UserId, Address), AddressRow>,
+    /// What a provider has about addresses. A database may keep it in the rows of the users.
+    #[serde(with = "form::entries")]
+    pub address_infos: BTreeMap<Address, AddressInfo>,
+}
+
+/// What a provider has about an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct AddressInfo {
+    /// A JSON object, as the provider writes it.
+    pub info: Box<str>,
+    /// When it was received.
+    pub received_at: Timestamp,
 }
 
 /// A session event that is stored.
@@ -129,6 +144,19 @@ impl Tables {
         }
     }
 
+    /// Answers a query.
+    #[must_use]
+    pub fn addresses(&self, query: &AddressQuery) -> Vec<Address> {
+        let is_wanted = |row: &AddressRow| match query {
+            AddressQuery::All { .. } => true,
+            AddressQuery::FirstSeenAfter { instant, .. } => row.first_seen_at > *instant,
+        };
+        let rows = self.addresses.iter().filter(|(_, row)| is_wanted(row));
+        let addresses =
+            rows.map(|((_, ip), _)| *ip).filter(|ip| query.after().is_none_or(|after| *ip > after));
+        addresses.collect::<BTreeSet<_>>().into_iter().take(query.limit()).collect()
+    }
+
     fn change(&mut self, change: &Change) {
         match change {
             Change::Node(record) => {
@@ -150,6 +178,10 @@ impl Tables {
             }
             Change::Session { node, event } => self.sessions.push(SessionRow::new(node.clone(), event)),
             Change::Address { user, ip, seen } => self.see(*user, *ip, *seen),
+            Change::AddressInfo { ip, info, at } => {
+                let info = AddressInfo { info: info.text().into(), received_at: *at };
+                self.address_infos.insert(*ip, info);
+            }
             Change::Published { audience, config } => {
                 self.published.set(audience, config.clone());
                 self.unsync(audience);

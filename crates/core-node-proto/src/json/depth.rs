@@ -5,6 +5,11 @@ pub const MAX_JSON_DEPTH: usize = 64;
 
 /// Whether a JSON text nests deeper than [`MAX_JSON_DEPTH`].
 pub(crate) fn is_too_deep(text: &[u8]) -> bool {
+    is_deeper(text, MAX_JSON_DEPTH)
+}
+
+/// Whether a JSON text nests deeper than that many levels.
+pub(crate) fn is_deeper(text: &[u8], levels: usize) -> bool {
     let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
     for byte in text {
         match *byte {
@@ -13,7 +18,7 @@ pub(crate) fn is_too_deep(text: &[u8]) -> bool {
             b'"' => is_text = !is_text,
             b'{' | b'[' if !is_text => {
                 depth += 1;
-                if depth > MAX_JSON_DEPTH {
+                if depth > levels {
                     return true;
                 }
             }

@@ -4,5 +4,5 @@ mod depth;
 mod scalar;
 
 pub use depth::MAX_JSON_DEPTH;
-pub(crate) use depth::is_too_deep;
+pub(crate) use depth::{is_deeper, is_too_deep};
 pub(crate) use scalar::{Name, Scalar};

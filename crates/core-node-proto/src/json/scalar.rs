@@ -15,8 +15,8 @@ pub(crate) enum Scalar<'a> {
     /// A number with a whole value.
     Whole(i64),
     /// A number with a whole value beyond 64 bits.
-    Huge,
-    Fraction,
+    Huge(f64),
+    Fraction(f64),
     Text(Cow<'a, str>),
     /// A list or an object.
     Other,
@@ -31,8 +31,17 @@ impl Scalar<'_> {
         match self {
             Self::Whole(number) => Ok(*number),
             // No field reaches that far, so that the next check refuses it with its own range.
-            Self::Huge => Ok(i64::MIN),
-            Self::Fraction => Err(ValueError::NotWhole),
+            Self::Huge(_) => Ok(i64::MIN),
+            Self::Fraction(_) => Err(ValueError::NotWhole),
+            _ => Err(ValueError::NotANumber),
+        }
+    }
+
+    /// Returns any number.
+    pub(crate) const fn number(&self) -> Result<f64, ValueError> {
+        match self {
+            Self::Whole(number) => Ok(*number as f64),
+            Self::Huge(number) | Self::Fraction(number) => Ok(*number),
             _ => Err(ValueError::NotANumber),
         }
     }
@@ -48,11 +57,11 @@ impl Scalar<'_> {
     const fn from_float(number: f64) -> Self {
         const BEYOND: f64 = 9_223_372_036_854_775_808.0; // 2⁶³
         if number % 1.0 != 0.0 {
-            Self::Fraction
+            Self::Fraction(number)
         } else if number >= -BEYOND && number < BEYOND {
             Self::Whole(number as i64)
         } else {
-            Self::Huge
+            Self::Huge(number)
         }
     }
 }
@@ -75,7 +84,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
                 Ok(Scalar::Whole(number))
             }
             fn visit_u64<E>(self, number: u64) -> Result<Scalar<'de>, E> {
-                Ok(i64::try_from(number).map_or(Scalar::Huge, Scalar::Whole))
+                Ok(i64::try_from(number).map_or(Scalar::Huge(number as f64), Scalar::Whole))
             }
             fn visit_f64<E>(self, number: f64) -> Result<Scalar<'de>, E> {
                 Ok(Scalar::from_float(number))

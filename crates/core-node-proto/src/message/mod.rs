@@ -12,6 +12,8 @@
 //! | [`NodeStats`] | [`Acknowledgement`] | – | `ReportNodeStats` |
 //! | [`OnlineUsers`] | [`Acknowledgement`] | – | `ReportOnlineUsers` |
 //! | | [`ErrorBody`] | refusals | – |
+//! | | [`RuntimeStatus`] | `GET /runtime-status` at a node | – |
+//! | | [`StoredRuntimeStatus`] | `GET /admin/nodes/:id/runtime-status` | – |
 //!
 //! What has a body over HTTP implements [`HttpBody`]. Readers ignore unknown members, take null as absent, and take
 //! numbers with a whole value only (`5`, `5.0`, `5e0`; neither `5.5` nor `"5"`); of a member that is given twice the
@@ -33,6 +35,7 @@ mod online;
 mod outbound;
 mod register;
 mod reply;
+mod runtime_status;
 mod session;
 mod stats;
 mod usage;
@@ -49,6 +52,7 @@ pub use online::{OnlineIp, OnlineUser, OnlineUsers};
 pub use outbound::{OutboundItem, OutboundUsage};
 pub use register::{Register, Registered};
 pub use reply::Acknowledgement;
+pub use runtime_status::{RuntimeStatus, StoredRuntimeStatus};
 pub use session::{SessionEvent, SessionEvents};
 pub use stats::{NodeStats, SystemStats, XrayStats};
 pub use usage::{Usage, UsageEntry};

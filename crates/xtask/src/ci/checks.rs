@@ -104,6 +104,10 @@ pub(super) fn package(left: Left<'_>) -> anyhow::Result<()> {
 /// Our programs work with real and foreign peers. What cannot be installed is a failure. Has limits of its own.
 pub(super) fn interop(_left: Left<'_>) -> anyhow::Result<()> {
     ensure!(interop::run(Peer::NodeRed, &[])?, "our programs and Node-RED do not agree: see above");
+    ensure!(
+        interop::run(Peer::Core, &[])?,
+        "our programs and the foreign Core and agent do not agree: see above"
+    );
     ensure!(interop::run(Peer::Nodepass, &[])?, "our master and its foreign clients do not agree: see above");
     Ok(())
 }

@@ -34,7 +34,7 @@ pub enum Suite {
     NoderedTopics,
     /// Instance URLs: what processes use, what masters store
     NodepassUrls,
-    /// Core's node routes: user names, counter names, configurations
+    /// Core's node routes: calls to Core, user names, counter names, configurations
     CoreNode,
 }
 

@@ -47,6 +47,12 @@ impl ObjectWriter<'_> {
         push_number(self.body, number.into());
     }
 
+    /// Writes a finite number.
+    pub(in crate::message) fn float(&mut self, name: &str, number: f64) {
+        self.name(name);
+        serde_json::to_writer(&mut *self.body, &number).expect("a number is JSON");
+    }
+
     pub(in crate::message) fn boolean(&mut self, name: &str, value: bool) {
         self.name(name);
         self.body.extend_from_slice(if value { b"true" } else { b"false" });
@@ -58,8 +64,19 @@ impl ObjectWriter<'_> {
     }
 
     pub(in crate::message) fn json(&mut self, name: &str, object: &JsonObject) {
+        self.text_of_json(name, object.text());
+    }
+
+    /// Writes a member whose value is JSON already.
+    pub(in crate::message) fn text_of_json(&mut self, name: &str, json: &str) {
         self.name(name);
-        self.body.extend_from_slice(object.text().as_bytes());
+        self.body.extend_from_slice(json.as_bytes());
+    }
+
+    /// Writes an object whose members `write` adds.
+    pub(in crate::message) fn member(&mut self, name: &str, write: impl FnOnce(&mut ObjectWriter<'_>)) {
+        self.name(name);
+        ObjectWriter::object(self.body, write);
     }
 
     /// Writes a list whose items `write` adds.

@@ -1,0 +1,69 @@
+//! The end: sample, freeze, store, one last try to send.
+
+use super::calls::Purpose;
+use super::machine::{Agent, Life, Timer};
+use super::output::{CommandError, Event};
+
+impl Agent {
+    pub(super) fn check_open(&self) -> Result<(), CommandError> {
+        match self.life {
+            Life::Stopping { .. } | Life::Closed => Err(CommandError::Stopped),
+            Life::Unregistered | Life::Registering { .. } | Life::Keeping { .. } => Ok(()),
+            Life::Active | Life::Unauthorized => Ok(()),
+        }
+    }
+
+    pub(super) fn begin_stop(&mut self) {
+        let may_call = self.may_call();
+        self.life = Life::Stopping { may_call, is_sampled: false };
+        for purpose in [
+            Purpose::Register,
+            Purpose::Heartbeat,
+            Purpose::Probe,
+            Purpose::Fetch,
+            Purpose::Confirm,
+            Purpose::Stats,
+            Purpose::Online,
+        ] {
+            self.cancel(purpose);
+        }
+        for timer in [
+            Timer::Register,
+            Timer::Heartbeat,
+            Timer::Probe,
+            Timer::Period,
+            Timer::Stats,
+            Timer::Online,
+            Timer::Confirm,
+            Timer::Cooling,
+        ] {
+            self.timers.set(timer, None);
+        }
+        self.end_sync();
+        self.retry_traffic();
+        self.retry_reports();
+        self.sample_before_stop();
+        self.arm(Timer::Stop, self.config.stop_timeout);
+    }
+
+    /// Comes to the end when there is nothing left to send or to store.
+    pub(super) fn finish(&mut self) {
+        let Life::Stopping { is_sampled: true, .. } = self.life else { return };
+        // What has failed once waits for a timer, and is not waited for.
+        if self.flights.is_empty() && self.storing.is_clean() {
+            self.end();
+        }
+    }
+
+    /// Comes to the end, whatever is left. What was sent and has no outcome is stored as such.
+    pub(super) fn end(&mut self) {
+        let flying: Vec<Purpose> = self.flights.keys().copied().collect();
+        for purpose in flying {
+            self.cancel(purpose);
+        }
+        self.life = Life::Closed;
+        self.timers.clear();
+        let is_stored = self.storing.is_clean();
+        self.event(Event::Stopped { is_stored });
+    }
+}

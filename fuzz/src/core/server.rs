@@ -1,0 +1,22 @@
+//! Core under arbitrary calls, outcomes of transactions, commands, answers, crashes and waits.
+
+#[path = "../../../crates/core-node-proto/tests/core_support/world.rs"]
+mod world;
+
+use crate::input::Input;
+use world::World;
+
+const MOST_STEPS: usize = 300;
+
+/// An arbitrary list of steps; after each of them the rules hold, and then all that is open ends.
+pub fn core_server(data: &[u8]) {
+    let mut input = Input::new(data);
+    let Some(mut world) = World::new(&mut |end| input.below(end)) else { return };
+    for _ in 0..MOST_STEPS {
+        if input.is_empty() {
+            break;
+        }
+        world.step(&mut |end| input.below(end));
+    }
+    world.end();
+}
