@@ -10,9 +10,9 @@ use core_node_proto::core::Event;
 use core_node_proto::core::enrichment::{self, Job, Provider};
 use core_node_proto::message::{OnlineIp, OnlineUser, OnlineUsers};
 use core_node_proto::value::{NodeProtocolId, UserId};
-use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -45,11 +45,7 @@ async fn provider() -> SocketAddr {
 
 async fn see(links: &Links, ip: &str) {
     let ips = vec![OnlineIp { ip: ip.parse().unwrap(), last_seen: None }];
-    let user = OnlineUser {
-        user_id: UserId::new(12).unwrap(),
-        node_protocol_id: NodeProtocolId::new(6).unwrap(),
-        ips,
-    };
+    let user = OnlineUser { user_id: UserId::new(12).unwrap(), node_protocol_id: NodeProtocolId::new(6).unwrap(), ips };
     let call = Call::ReportOnlineUsers(OnlineUsers { users: vec![user], unreadable: 0 });
     within(links.call(Link::Grpc, &call, Some(&Secret::new("key-node-1")))).await.unwrap();
 }

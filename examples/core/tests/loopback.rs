@@ -38,8 +38,7 @@ fn heartbeat() -> Call {
 }
 
 async fn publish(core: &RunningCore, services: Value) -> u32 {
-    let Value::Object(parts) =
-        json!({"clientMap": {"45": {"userId": 12}}, "mtprotoClientMap": {}, "services": services})
+    let Value::Object(parts) = json!({"clientMap": {"45": {"userId": 12}}, "mtprotoClientMap": {}, "services": services})
     else {
         unreachable!("it is an object")
     };
@@ -113,9 +112,7 @@ fn tls() -> (serve::Acceptors, Trust) {
 #[tokio::test]
 async fn both_ways_go_over_tls_to_whom_the_agent_trusts() {
     let (acceptors, trust) = tls();
-    let core =
-        RunningCore::start_with(CoreSettings { tls: Some(acceptors), ..CoreSettings::default() }, |_| {})
-            .await;
+    let core = RunningCore::start_with(CoreSettings { tls: Some(acceptors), ..CoreSettings::default() }, |_| {}).await;
     let http = format!("https://localhost:{}", core.http.port());
     let grpc = format!("grpcs://localhost:{}", core.grpc.port());
     let mut agent = RunningAgent::start(quick(), links_to(&http, &grpc, None, trust));
@@ -153,10 +150,7 @@ async fn http_stands_in_for_a_grpc_that_is_blocked_until_it_is_back() {
     let tables = core.tables().await;
     let (http, grpc) = (core.http.to_string(), closed.to_string());
     core.kill().await;
-    let core = RunningCore::start_with(
-        CoreSettings { http, grpc, tables: Some(tables), ..CoreSettings::default() },
-        |_| {},
-    );
+    let core = RunningCore::start_with(CoreSettings { http, grpc, tables: Some(tables), ..CoreSettings::default() }, |_| {});
     let core = core.await;
     agent.until("link", |event| event["link"] == "grpc").await;
     agent.until("stats", |event| event["error"].is_null()).await;
@@ -190,20 +184,14 @@ async fn a_large_configuration_comes_through_and_one_above_the_limit_is_reported
     agent.until("applied", |event| event["revision"] == large).await;
     agent.stop().await;
 
-    core.handle
-        .order(|role, now| role.core.add_code(&Secret::new("CODE-3"), None, now))
-        .await
-        .unwrap()
-        .unwrap();
+    core.handle.order(|role, now| role.core.add_code(&Secret::new("CODE-3"), None, now)).await.unwrap().unwrap();
     let mut limited = links(core.http, core.grpc);
     limited.receive_limit = 1 << 20;
     let mut config = quick();
     config.code = Some(Secret::new("CODE-3"));
     let mut agent = RunningAgent::start(config, limited);
     agent.until("config_refused", |event| event["code"] == "CONFIG_TOO_LARGE").await;
-    agent
-        .until("error_reported", |event| event["code"] == "CONFIG_TOO_LARGE" && event["error"].is_null())
-        .await;
+    agent.until("error_reported", |event| event["code"] == "CONFIG_TOO_LARGE" && event["error"].is_null()).await;
     agent.stop().await;
 }
 
@@ -224,9 +212,10 @@ async fn a_message_above_the_limit_of_core_is_refused_as_too_large() {
     let limits = Limits { http_body: 1000, grpc_message: 1000 };
     let core = RunningCore::start_with(CoreSettings { limits, ..CoreSettings::default() }, |_| {}).await;
     let links = links(core.http, core.grpc);
-    for (link, kind) in
-        [(Link::Http, FailureKind::Http(413)), (Link::Grpc, FailureKind::Grpc(GrpcCode::ResourceExhausted))]
-    {
+    for (link, kind) in [
+        (Link::Http, FailureKind::Http(413)),
+        (Link::Grpc, FailureKind::Grpc(GrpcCode::ResourceExhausted)),
+    ] {
         let refused = within(links.call(link, &usage(1000), Some(&key()))).await;
         assert_eq!(refused, Err(Failure::answered(kind)), "{link:?}");
         assert!(within(links.call(link, &usage(1), Some(&key()))).await.is_ok(), "{link:?}");
@@ -239,19 +228,13 @@ async fn a_fault_comes_before_core_has_taken_the_call_or_after() {
     let links = links(core.http, core.grpc);
     let bad_gateway = http::StatusCode::BAD_GATEWAY;
     for (link, call, answer, kind) in [
-        (
-            Link::Grpc,
-            "ReportUsage",
-            FaultAnswer::Grpc(GrpcCode::Internal),
-            FailureKind::Grpc(GrpcCode::Internal),
-        ),
+        (Link::Grpc, "ReportUsage", FaultAnswer::Grpc(GrpcCode::Internal), FailureKind::Grpc(GrpcCode::Internal)),
         (Link::Http, "/node/usage", FaultAnswer::Http(bad_gateway), FailureKind::Http(502)),
     ] {
         for after in [false, true] {
             let before = core.total().await;
             core.calls.faults().add(Fault { call: call.into(), answer, after });
-            let failed =
-                within(links.call(link, &usage(1 + usize::from(link == Link::Http)), Some(&key()))).await;
+            let failed = within(links.call(link, &usage(1 + usize::from(link == Link::Http)), Some(&key()))).await;
             assert_eq!(failed, Err(Failure::answered(kind.clone())));
             assert_eq!(core.total().await != before, after, "{call} {after}");
         }
@@ -281,9 +264,7 @@ async fn answering(answer: String) -> (SocketAddr, std::sync::Arc<std::sync::ato
 #[tokio::test]
 async fn redirects_are_not_followed() {
     let (elsewhere, count) = answering(String::new()).await;
-    let redirect = format!(
-        "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://{elsewhere}/node/heartbeat\r\ncontent-length: 0\r\n\r\n"
-    );
+    let redirect = format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: http://{elsewhere}/node/heartbeat\r\ncontent-length: 0\r\n\r\n");
     let (redirecting, _) = answering(redirect).await;
     let links = links(redirecting, redirecting);
     let redirected = within(links.call(Link::Http, &heartbeat(), Some(&key()))).await;
@@ -305,8 +286,7 @@ async fn transport_errors_tell_whether_the_call_was_written() {
     assert_eq!(outcome, Err(lost.clone()));
     let outcome = within(links(cutting, cutting).call(Link::Grpc, &heartbeat(), Some(&key()))).await;
     assert_eq!(outcome.unwrap_err().kind, FailureKind::ConnectionLost);
-    let nowhere =
-        links_to("http://no-such-host.invalid", "no-such-host.invalid", Some("true"), Trust::Anybody);
+    let nowhere = links_to("http://no-such-host.invalid", "no-such-host.invalid", Some("true"), Trust::Anybody);
     for link in [Link::Http, Link::Grpc] {
         let outcome = within(nowhere.call(link, &heartbeat(), Some(&key()))).await;
         assert_eq!(outcome, Err(Failure::new(Delivery::No, FailureKind::NameResolution)), "{link:?}");

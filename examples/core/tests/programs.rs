@@ -49,20 +49,8 @@ impl Server {
         let fixed = ["--http", &http, "--grpc", &grpc, "--insecure", "--state", state.to_str().unwrap()];
         let node = ["--name", "n1", "--region", "here", "--ip", "127.0.0.1", "--port", "0"];
         let quick = [
-            "--heartbeat-period",
-            "100ms",
-            "--usage-period",
-            "100ms",
-            "--usage-spread",
-            "0s",
-            "--stats-period",
-            "100ms",
-            "--online-period",
-            "100ms",
-            "--min-backoff",
-            "20ms",
-            "--max-backoff",
-            "100ms",
+            "--heartbeat-period", "100ms", "--usage-period", "100ms", "--usage-spread", "0s", "--stats-period", "100ms",
+            "--online-period", "100ms", "--min-backoff", "20ms", "--max-backoff", "100ms",
         ];
         let mut command = command(AGENT, &fixed);
         command.args(node).args(quick).args(arguments);
@@ -92,12 +80,7 @@ fn get(address: &str, target: &str) -> (u16, String) {
 fn post(address: &str, target: &str, body: &Value) -> (u16, String) {
     let body = body.to_string();
     let length = body.len();
-    request(
-        address,
-        &format!(
-            "POST {target} HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-        ),
-    )
+    request(address, &format!("POST {target} HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"))
 }
 
 fn request(address: &str, request: &str) -> (u16, String) {
@@ -190,10 +173,7 @@ fn a_fresh_core_writes_its_code_into_a_file_and_shows_no_secret() {
     // What Core has, and what the node says itself.
     let (status, body) = get(&server.http, "/admin/nodes/1/runtime-status");
     let stored: Value = serde_json::from_str(&body).unwrap();
-    assert!(
-        status == 200 && stored["ageMs"].is_u64() && stored["system"]["ramTotal"].as_u64().unwrap() > 0,
-        "{body}"
-    );
+    assert!(status == 200 && stored["ageMs"].is_u64() && stored["system"]["ramTotal"].as_u64().unwrap() > 0, "{body}");
     let (status, body) = get(&server.http, "/admin/nodes/1/runtime-status?fromNode=true");
     let live: Value = serde_json::from_str(&body).unwrap();
     assert!(status == 200 && live["at"].is_string() && live["xray"]["running"] == true, "{body}");
@@ -217,9 +197,7 @@ fn administrators_from_elsewhere_need_the_token() {
     let arguments = ["--admin-token-file", token.to_str().unwrap(), "--code-file", code.to_str().unwrap()];
     let server = Server::start(&arguments);
     let ask = |headers: &str| {
-        let head = format!(
-            "GET /admin/nodes/1/runtime-status HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{headers}\r\n"
-        );
+        let head = format!("GET /admin/nodes/1/runtime-status HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{headers}\r\n");
         request(&server.http, &head).0
     };
     assert_eq!(ask(""), 403);

@@ -21,11 +21,7 @@ use support::{RunningCore, quick};
 type Answer = (CallId, Result<Reply, Failure>);
 
 /// Drives an agent until it has come to its end; `news` may stop it. Returns what was stored last.
-fn drive(
-    mut agent: Agent,
-    base: &Base,
-    mut news: impl FnMut(&mut Agent, &Event, Instant),
-) -> Option<Snapshot> {
+fn drive(mut agent: Agent, base: &Base, mut news: impl FnMut(&mut Agent, &Event, Instant)) -> Option<Snapshot> {
     let (tell, answers) = mpsc::channel::<Answer>();
     let (mut node, mut stored) = (ThisMachine::new(1, None), None);
     loop {
@@ -57,8 +53,7 @@ fn drive(
             return stored;
         }
         let deadline = agent.poll_timeout();
-        let wait =
-            deadline.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
+        let wait = deadline.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
         let answer = answers.recv_timeout(wait);
         let now = Instant::now();
         agent.set_wall_clock(clock::now(), now);
@@ -70,13 +65,7 @@ fn drive(
     }
 }
 
-fn exchange(
-    base: &Base,
-    link: Link,
-    call: &Call,
-    key: Option<&Secret>,
-    timeout: Duration,
-) -> Result<Reply, Failure> {
+fn exchange(base: &Base, link: Link, call: &Call, key: Option<&Secret>, timeout: Duration) -> Result<Reply, Failure> {
     if link == Link::Grpc {
         return Err(Failure::new(Delivery::No, FailureKind::Refused)); // it is not there
     }
@@ -90,8 +79,7 @@ fn send(request: &http::Request<Bytes>, timeout: Duration) -> io::Result<http::R
     let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
     let mut stream = TcpStream::connect(&host)?;
     stream.set_read_timeout(Some(timeout))?;
-    let mut bytes =
-        format!("{} {} HTTP/1.0\r\nhost: {host}\r\n", request.method(), request.uri().path()).into_bytes();
+    let mut bytes = format!("{} {} HTTP/1.0\r\nhost: {host}\r\n", request.method(), request.uri().path()).into_bytes();
     bytes.extend_from_slice(format!("content-length: {}\r\n", request.body().len()).as_bytes());
     for (name, value) in request.headers() {
         bytes.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());

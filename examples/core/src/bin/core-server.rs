@@ -112,9 +112,7 @@ async fn run(arguments: &Arguments, printer: Printer, ready: Ready) -> Result<()
     let controlled = calls.clone();
     let controlling = async {
         match control {
-            Some(listener) => {
-                control::serve(listener, Control { calls: controlled, fixture: ready.fixture }).await
-            }
+            Some(listener) => control::serve(listener, Control { calls: controlled, fixture: ready.fixture }).await,
             None => std::future::pending().await,
         }
     };
