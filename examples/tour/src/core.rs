@@ -91,14 +91,7 @@ impl RunningCore {
         let (at, now, is_new) = (clock::now(), Instant::now(), tables.is_none());
         let tables = match tables {
             Some(tables) => tables,
-            None => {
-                Fixture::demo(config.clone())
-                    .map_err(text)?
-                    .without_nodes()
-                    .build_at(at, now)
-                    .map_err(text)?
-                    .1
-            }
+            None => Fixture::demo(config.clone()).map_err(text)?.without_nodes().build_at(at, now).map_err(text)?.1,
         };
         let mut core = Core::new(config, tables.stored(), at, now).map_err(text)?;
         if is_new {
@@ -144,8 +137,7 @@ impl RunningCore {
     }
 
     async fn publish(&self, services: &str) -> Result<u32, String> {
-        let parts =
-            format!(r#"{{"clientMap":{{"45":{{"userId":12,"subscriptionId":300}}}},"services":{services}}}"#);
+        let parts = format!(r#"{{"clientMap":{{"45":{{"userId":12,"subscriptionId":300}}}},"services":{services}}}"#);
         let parts: PublishedParts = serde_json::from_str(&parts).map_err(text)?;
         let order = |role: &mut Role, now| fixture::publish(role, Some(parts), now);
         self.handle.order(order).await.ok_or("Core ended early")?.map_err(text)
@@ -313,8 +305,7 @@ impl Story<'_> {
         self.row.link("http");
         self.done("for usage, too");
         let listener = listen(&self.core.addresses[1].to_string()).await?;
-        self.core.grpc =
-            tokio::spawn(serve::grpc(listener, Some(self.tls.grpc.clone()), self.core.calls.clone()));
+        self.core.grpc = tokio::spawn(serve::grpc(listener, Some(self.tls.grpc.clone()), self.core.calls.clone()));
         self.until("link", |event| event["link"] == "grpc").await?;
         self.row.link("grpc");
         self.done("a heartbeat has found it");
@@ -332,9 +323,7 @@ impl Story<'_> {
         let clients = r#"[{"email":"u12.l3.s45.i6"}]"#;
         let inbound = format!(r#"{{"tag":"vless-443","settings":{{"clients":{clients}}}}}"#);
         let mtproto = r#"{"inbounds":[{"tag":"mt-8443","users":[{"username":"u12.l3.s45.i7"}]}]}"#;
-        let services = format!(
-            r#"{{"xray":{{"inbounds":[{inbound}],"outbounds":[{{"tag":"direct"}}]}},"mtproto":{mtproto}}}"#
-        );
+        let services = format!(r#"{{"xray":{{"inbounds":[{inbound}],"outbounds":[{{"tag":"direct"}}]}},"mtproto":{mtproto}}}"#);
         let good = self.core.publish(&services).await?;
         self.until("confirmed", |event| event["revision"] == good).await?;
         self.done(&format!("revision {good} is in use"));
