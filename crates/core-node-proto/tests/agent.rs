@@ -202,6 +202,23 @@ fn a_sample_that_does_not_come_does_not_keep_a_configuration_from_being_applied(
 }
 
 #[test]
+fn a_confirmation_does_not_overtake_an_earlier_report_of_an_error() {
+    let mut node = Node::active();
+    node.is_quiet = false;
+    node.wait(seconds(10));
+    let error = NodeError { message: "no room".into(), code: None, details: None };
+    node.agent.0.report_error(error, node.now).unwrap();
+    assert!(node.lines().iter().any(|line| line.starts_with("http ReportError")));
+    node.reply(Method::Heartbeat, heartbeat_reply(true));
+    node.reply(Method::GetLatestConfig, config_reply(6));
+    node.counters(agent_support::xray(&[]));
+    let lines = node.applied();
+    assert!(!lines.iter().any(|line| line.starts_with("grpc Confirm")), "{lines:?}");
+    let lines = node.ok(Method::ReportError);
+    assert!(lines.contains(&"grpc ConfirmConfigApplied 6".to_owned()), "{lines:?}");
+}
+
+#[test]
 fn heartbeats_carry_the_revision_that_is_stored() {
     let mut node = Node::start(with_code(), Restored::Nothing);
     node.lines();

@@ -507,6 +507,25 @@ fn all_nodes_get_the_same_configuration_and_not_copies() {
     }
 }
 
+#[test]
+fn a_configuration_is_written_once_for_each_transport() {
+    let mut fixture = Fixture::new();
+    publish(&mut fixture);
+    let mut body = |key, is_http: bool| {
+        fixture.call(key, Call::GetLatestConfig);
+        let (_, reply) = fixture.replies.pop().unwrap();
+        if is_http {
+            http::response(Method::GetLatestConfig, &Ok(reply)).into_body()
+        } else {
+            grpc::reply(Method::GetLatestConfig, &reply)
+        }
+    };
+    for is_http in [true, false] {
+        let (one, other) = (body(1, is_http), body(2, is_http));
+        assert!(!one.is_empty() && one.as_ptr() == other.as_ptr());
+    }
+}
+
 // Commands about nodes
 
 #[test]

@@ -47,6 +47,10 @@ fn live(seed: u64, configure: fn(&mut agent::Config, &mut core::Config)) -> Resu
     world.start_core();
     world.start_agent();
     world.proxies.is_idle = true;
+    // A report of an error that arrives after the agent has given it up makes the node fail for Core until the next
+    // configuration: nothing in the protocol would tell the agent.
+    world.run(Duration::from_secs(60));
+    world.publish();
     let is_done = |world: &World| world.is_synced() && world.is_settled();
     // Longer than the longest waits: 5 min of cooling, 60 s of back-off, 60 s of a period.
     if !world.run_until(Duration::from_secs(15 * 60), is_done) {

@@ -30,5 +30,7 @@ fn core_begins_its_enrichment_on_time() {
     assert_eq!(core.poll_timeout(), Some(due));
     core.set_wall_clock(at("2030-01-02T03:10:00Z"), due);
     core.handle_timeout(due);
-    assert!(std::iter::from_fn(|| core.poll_output()).any(|output| matches!(output, CoreOutput::Query { .. })));
+    assert!(
+        std::iter::from_fn(|| core.poll_output()).any(|output| matches!(output, CoreOutput::Query { .. }))
+    );
 }

@@ -47,7 +47,7 @@ pub fn run(peer: Peer, parts: &[String]) -> anyhow::Result<bool> {
 
 fn node_red(parts: &[String]) -> anyhow::Result<bool> {
     let scripts = root().join("examples/interop/node-red");
-    let binaries = binaries("node-red-example")?;
+    let binaries = binaries(&["node-red-example"])?;
     let begin = Instant::now();
     let folder = target_folder()?.join("interop/node-red");
     once(&scripts, &["package.json"], &folder, || install_by_npm(&folder, left(begin)))?;
@@ -71,7 +71,7 @@ fn core(parts: &[String]) -> anyhow::Result<bool> {
 
 fn nodepass(parts: &[String]) -> anyhow::Result<bool> {
     let scripts = root().join("examples/interop/nodepass");
-    let binaries = binaries("nodepass-example")?;
+    let binaries = binaries(&["nodepass-example"])?;
     let begin = Instant::now();
     let folder = target_folder()?.join("interop/nodepass");
     once(&scripts, &["requirements.txt"], &folder, || install_by_pip(&folder, left(begin)))?;
@@ -174,11 +174,12 @@ fn python(folder: &Path) -> PathBuf {
     folder.join(if cfg!(windows) { "venv/Scripts/python.exe" } else { "venv/bin/python" })
 }
 
-/// Builds the programs of a package and returns their folder.
-fn binaries(package: &str) -> anyhow::Result<PathBuf> {
-    let end =
-        process::run(process::cargo(&["build", "--quiet", "--package", package, "--bins"]), BUILD_LIMIT)?;
-    ensure!(end == End::Well, "{package} does not build ({end:?})");
+/// Builds the programs of packages and returns their folder.
+pub(crate) fn binaries(packages: &[&str]) -> anyhow::Result<PathBuf> {
+    let mut command = process::cargo(&["build", "--quiet", "--bins"]);
+    command.args(packages.iter().flat_map(|package| ["--package", package]));
+    let end = process::run(command, BUILD_LIMIT)?;
+    ensure!(end == End::Well, "{} do not build ({end:?})", packages.join(", "));
     Ok(target_folder()?.join("debug"))
 }
 

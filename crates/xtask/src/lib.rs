@@ -1,6 +1,7 @@
 //! The chores of the workspace, behind `cargo xtask`: what CI runs, the vectors and captures of the original
-//! programs against the crates, the peers of `examples/interop`, the scoreboard, the fuzz targets.
+//! programs against the crates, the peers of `examples/interop`, hostile peers, the scoreboard, the fuzz targets.
 
+pub mod attack;
 pub mod ci;
 pub mod conformance;
 pub mod fuzz;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use xtask::conformance::{self, Suite};
 use xtask::interop::{self, Peer};
 use xtask::replay::{self, Protocol};
-use xtask::{Tally, ci, fuzz};
+use xtask::{Tally, attack, ci, fuzz};
 
 /// The chores of the workspace.
 #[derive(Parser)]
@@ -71,11 +71,17 @@ enum Chore {
         /// Parts of the checks; all of them if none is named
         parts: Vec<String>,
     },
-    /// Runs the hostile peers
+    /// Attacks our programs with hostile peers (`examples/attack`)
     Attack {
-        /// As long as it takes
+        /// With thousands of connections in the place of hundreds
         #[arg(long)]
         long: bool,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+        /// Only attacks whose program or name holds this
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
     },
 }
 
@@ -99,10 +105,7 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Scoreboard { json, only } => scoreboard(json, only),
         Chore::Fuzz { seconds, targets } => Ok(done(fuzz::run(seconds, &targets)?)),
         Chore::Interop { peer, parts } => Ok(interop(peer, &parts)),
-        Chore::Attack { .. } => {
-            eprintln!("cargo xtask: no suite yet");
-            Ok(ExitCode::from(2))
-        }
+        Chore::Attack { long, json, only } => Ok(done(attack::run(long, json, only.as_deref())?)),
     }
 }
 

@@ -17,6 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// The longest head of an answer, in bytes. As much is read at once: of endless interim answers so little that time goes on.
+const HEAD_LIMIT: usize = 16 << 10;
+
 /// An HTTP client; clones share their connections.
 #[derive(Clone)]
 pub struct Client {
@@ -85,6 +88,7 @@ impl Client {
             .enable_http1()
             .wrap_connector(connector);
         let inner = HyperClient::builder(TokioExecutor::new())
+            .http1_read_buf_exact_size(HEAD_LIMIT)
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(90))
             .build(connector);

@@ -5,10 +5,12 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use ithiltir_proto::dash::{Dash, Event, ExchangeId, Output};
 use ithiltir_proto::wire::Timestamp;
-use program::{body, sleep_until};
+use program::body::Bodies;
+use program::server::Limits;
+use program::sleep_until;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -17,12 +19,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use web_time::Instant;
-
-/// The original's limits for one connection.
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Connections served at once; further ones wait to be accepted.
-const MAX_CONNECTIONS: usize = 16_384;
 
 type Answer = oneshot::Sender<Response<Bytes>>;
 type Inbox = mpsc::Sender<(Request<Bytes>, IpAddr, Answer)>;
@@ -33,13 +29,14 @@ type Inbox = mpsc::Sender<(Request<Bytes>, IpAddr, Answer)>;
 pub async fn run(
     mut dash: Dash,
     listener: TcpListener,
+    limits: Limits,
     mut news: impl FnMut(&mut Dash, Event),
     end: impl Future<Output = ()>,
 ) {
     let (requests, mut inbox) = mpsc::channel(256);
     let mut connections = JoinSet::new();
     let mut waiting: HashMap<ExchangeId, Answer> = HashMap::new();
-    let body_limit = dash.body_limit();
+    let bodies = Bodies::new(&limits, dash.body_limit());
     let mut end = std::pin::pin!(end);
     loop {
         while let Some(output) = dash.poll_output() {
@@ -59,8 +56,10 @@ pub async fn run(
                 let id = dash.handle_request(request, client, Instant::now());
                 waiting.insert(id, answer); // before the next drain, which may already answer
             }
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                Ok((socket, peer)) => drop(connections.spawn(serve(socket, peer.ip(), body_limit, requests.clone()))),
+            accepted = listener.accept(), if connections.len() < limits.max_http_connections => match accepted {
+                Ok((socket, peer)) => {
+                    connections.spawn(serve(socket, peer.ip(), limits, bodies.clone(), requests.clone()));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await; // out of file descriptors, most likely
@@ -73,16 +72,13 @@ pub async fn run(
     }
 }
 
-async fn serve(socket: TcpStream, client: IpAddr, body_limit: usize, requests: Inbox) {
+async fn serve(socket: TcpStream, client: IpAddr, limits: Limits, bodies: Bodies, requests: Inbox) {
     let _ = socket.set_nodelay(true);
     let service = service_fn(move |request| {
-        let requests = requests.clone();
-        async move { Ok::<_, Infallible>(answer(request, client, body_limit, requests).await.map(Full::new)) }
+        let (bodies, requests) = (bodies.clone(), requests.clone());
+        async move { Ok::<_, Infallible>(answer(request, client, bodies, requests).await.map(Full::new)) }
     });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE_TIMEOUT)
-        .serve_connection(TokioIo::new(socket), service);
+    let connection = limits.http1().serve_connection(TokioIo::new(limits.patient(socket)), service);
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection ended early");
     }
@@ -91,11 +87,11 @@ async fn serve(socket: TcpStream, client: IpAddr, body_limit: usize, requests: I
 async fn answer(
     request: Request<Incoming>,
     client: IpAddr,
-    body_limit: usize,
+    bodies: Bodies,
     requests: Inbox,
 ) -> Response<Bytes> {
     let (head, body) = request.into_parts();
-    let Ok(Some(body)) = tokio::time::timeout(READ_TIMEOUT, body::read(body, body_limit)).await else {
+    let Some((body, _held)) = bodies.read(body).await else {
         return closing(StatusCode::REQUEST_TIMEOUT);
     };
     let (answer, answered) = oneshot::channel();

@@ -7,6 +7,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use nodered_comms::Secret;
 use nodered_comms::runtime::{Access, Scope, User};
+use program::server::Limits;
 use serde_json::{Value, json};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -19,7 +20,6 @@ const SESSION_LIFE: Duration = Duration::from_secs(604_800);
 const MAX_SESSIONS: usize = 4096;
 /// The longest form that is read.
 const BODY_LIMIT: usize = 64 * 1024;
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Who can log in, with what, and where.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ pub struct Admin {
     tokens: Vec<(Secret, User)>,
     accounts: Vec<Account>,
     session_life: Duration,
+    limits: Limits,
     token_header: Option<HeaderName>,
     sessions: Mutex<Vec<Session>>,
 }
@@ -84,6 +85,7 @@ impl Admin {
             tokens: Vec::new(),
             accounts: Vec::new(),
             session_life: SESSION_LIFE,
+            limits: Limits::default(),
             token_header: None,
             sessions: Mutex::default(),
         })
@@ -118,6 +120,18 @@ impl Admin {
         self
     }
 
+    /// Sets what its clients may take until they are upgraded.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Returns what its clients may take.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Returns the path of the comms.
     #[must_use]
     pub fn comms(&self) -> String {
@@ -145,7 +159,7 @@ impl Admin {
             (&Method::GET, "auth/login") => json_answer(StatusCode::OK, &login_form(access)),
             (&Method::GET, "settings") => self.settings(access, request.headers()),
             (&Method::POST, "auth/token") if *access != Access::Open => {
-                match tokio::time::timeout(READ_TIMEOUT, read(request.into_body())).await {
+                match tokio::time::timeout(self.limits.body_timeout, read(request.into_body())).await {
                     Ok(Some(form)) => self.log_in(&form, Instant::now()),
                     Ok(None) => error(StatusCode::BAD_REQUEST),
                     Err(_) => error(StatusCode::REQUEST_TIMEOUT),

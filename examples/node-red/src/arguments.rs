@@ -10,9 +10,6 @@ use std::time::Duration;
 /// Settings of the transport.
 #[derive(Args, Debug)]
 pub struct TransportArguments {
-    /// The longest frame that is taken, in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 100 << 20)]
-    pub max_frame: usize,
     /// How many bytes may be unwritten before the peer counts as one that does not read.
     #[arg(long, value_name = "BYTES", default_value_t = 8 << 20)]
     max_unwritten: usize,

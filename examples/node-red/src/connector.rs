@@ -33,6 +33,9 @@ pub struct Problem {
     text: String,
 }
 
+/// The longest head of an answer, in bytes. As much is read at once: of endless interim answers so little that time goes on.
+const HEAD_LIMIT: usize = 16 << 10;
+
 /// A connection, with or without TLS.
 pub(crate) type Stream = Box<dyn Io>;
 
@@ -115,8 +118,9 @@ impl Connector {
         request.headers_mut().extend(host.map(|host| (header::HOST, host)));
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         *request.uri_mut() = path.parse().unwrap_or_default();
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
+        let mut builder = hyper::client::conn::http1::Builder::new();
+        builder.read_buf_exact_size(Some(HEAD_LIMIT));
+        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(lost)?;
         let answer = async move {
             let (head, mut body) = sender.send_request(request.map(Full::new)).await?.into_parts();
             let mut taken = BytesMut::new();

@@ -14,7 +14,7 @@ use crate::admin::{Admin, Answer};
 use crate::link::{Link, Moved, TOO_LONG, Traffic, Transport, web_socket_config, weight};
 use bytes::Bytes;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use nodered_comms::ConnectionId;
 use nodered_comms::runtime::{Access, Event, Output, Runtime, User};
 use program::sleep_until;
@@ -31,11 +31,6 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use web_time::Instant;
-
-/// How long a connection may take over the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Connections that speak HTTP at once; further ones wait to be accepted.
-const MAX_HTTP: usize = 4096;
 
 type Order = Box<dyn FnOnce(&mut Runtime, Instant) + Send>;
 
@@ -176,7 +171,7 @@ impl Driver {
                 }
             }
             let idle = self.backlog.is_empty();
-            let has_room = self.visitors.len() < MAX_HTTP;
+            let has_room = self.visitors.len() < self.front.admin.limits().max_http_connections;
             tokio::select! {
                 accepted = accept(&listener), if has_room => {
                     self.visitors.spawn(visit(accepted.0, accepted.1, self.front.clone()));
@@ -310,11 +305,9 @@ async fn visit(stream: TcpStream, address: SocketAddr, front: Arc<Front>) -> Opt
             }
         }
     });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
-        .without_shutdown();
+    let limits = front.admin.limits();
+    let connection =
+        limits.http1().serve_connection(TokioIo::new(limits.patient(stream)), service).without_shutdown();
     let parts = match connection.await {
         Ok(parts) => parts,
         Err(error) => {
@@ -322,7 +315,7 @@ async fn visit(stream: TcpStream, address: SocketAddr, front: Arc<Front>) -> Opt
             return None;
         }
     };
-    let (stream, read) = (parts.io.into_inner(), parts.read_buf.to_vec());
+    let (stream, read) = (parts.io.into_inner().into_inner(), parts.read_buf.to_vec());
     let user = upgraded.into_inner().unwrap_or_else(PoisonError::into_inner)?;
     let config = Some(web_socket_config(front.max_frame));
     let socket = WebSocketStream::from_partially_read(stream, read, Role::Server, config).await;

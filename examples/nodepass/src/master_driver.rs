@@ -15,7 +15,9 @@ use nodepass_api::master::{
 };
 use nodepass_api::url::Rules;
 use nodepass_api::wire::InstanceKind;
-use program::{body, sleep_until};
+use program::body::Bodies;
+use program::server::Limits;
+use program::sleep_until;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -27,12 +29,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long readers have to take what was written last.
 const LINGER: Duration = Duration::from_secs(1);
-/// Connections served at once; further ones wait to be accepted.
-const MAX_CONNECTIONS: usize = 16_384;
 
 /// What a master runs on.
 #[non_exhaustive]
@@ -49,6 +47,8 @@ pub struct Host {
     pub report_interval: Duration,
     /// The longest body of a request that is read.
     pub max_body: usize,
+    /// What its clients may take.
+    pub limits: Limits,
 }
 
 /// What the task that owns the machine is told.
@@ -89,7 +89,15 @@ impl Host {
     #[must_use]
     pub fn new(listener: TcpListener, rules: Rules) -> Self {
         let report_interval = Duration::from_secs(5);
-        Self { listener, acceptor: None, state: None, rules, report_interval, max_body: 1 << 20 }
+        Self {
+            listener,
+            acceptor: None,
+            state: None,
+            rules,
+            report_interval,
+            max_body: 1 << 20,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -103,6 +111,8 @@ pub async fn run(
     end: impl Future<Output = ()>,
 ) {
     // Requests are bounded by the connections, written pieces by the machine's window.
+    let limits = host.limits;
+    let bodies = Bodies::new(&limits, host.max_body);
     let (inputs, mut inbox) = mpsc::unbounded_channel();
     let (lines, mut printed) = mpsc::channel(256);
     let mut driver = Driver {
@@ -129,12 +139,12 @@ pub async fn run(
             Some(input) = inbox.recv() => driver.take(input),
             Some((run, event)) = printed.recv() => driver.heard(run, event),
             Some(Ok(done)) = driver.tasks.join_next() => driver.done(done),
-            accepted = driver.host.listener.accept(), if !is_ending && connections.len() < MAX_CONNECTIONS => {
+            accepted = driver.host.listener.accept(), if !is_ending && connections.len() < limits.max_http_connections => {
                 match accepted {
                     Ok((socket, _)) => {
                         let acceptor = driver.host.acceptor.clone();
-                        let (most, inputs) = (driver.host.max_body, driver.inputs.clone());
-                        connections.spawn(serve(socket, acceptor, most, inputs, graceful.watcher()));
+                        let (bodies, inputs) = (bodies.clone(), driver.inputs.clone());
+                        connections.spawn(serve(socket, acceptor, limits, bodies, inputs, graceful.watcher()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -294,28 +304,33 @@ fn figures(sample: system::Figures) -> SystemFigures {
 async fn serve(
     socket: TcpStream,
     acceptor: Option<TlsAcceptor>,
-    most: usize,
+    limits: Limits,
+    bodies: Bodies,
     inputs: mpsc::UnboundedSender<Input>,
     graceful: Watcher,
 ) {
     let _ = socket.set_nodelay(true);
     let service = service_fn(move |request| {
-        let inputs = inputs.clone();
-        async move { Ok::<_, Infallible>(answer(request, most, inputs).await) }
+        let (bodies, inputs) = (bodies.clone(), inputs.clone());
+        async move { Ok::<_, Infallible>(answer(request, bodies, inputs).await) }
     });
     // Each version has its own limit for peers that say nothing.
-    let mut http1 = hyper::server::conn::http1::Builder::new();
-    http1.timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT);
+    let http1 = limits.http1();
     let ended = match acceptor {
-        None => graceful.watch(http1.serve_connection(TokioIo::new(socket), service)).await,
+        None => graceful.watch(http1.serve_connection(TokioIo::new(limits.patient(socket)), service)).await,
         Some(acceptor) => {
-            let Some(stream) = tls::accept(socket, &acceptor, READ_TIMEOUT).await else { return };
-            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            let Some(stream) = tls::accept(socket, &acceptor, limits.head_timeout).await else { return };
+            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let stream = TokioIo::new(limits.patient(stream));
+            if is_http2 {
                 let mut http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                http2.timer(TokioTimer::new()).keep_alive_interval(IDLE_TIMEOUT).max_concurrent_streams(256);
-                graceful.watch(http2.serve_connection(TokioIo::new(stream), service)).await
+                http2
+                    .timer(TokioTimer::new())
+                    .keep_alive_interval(limits.head_timeout)
+                    .max_concurrent_streams(256);
+                graceful.watch(http2.serve_connection(stream, service)).await
             } else {
-                graceful.watch(http1.serve_connection(TokioIo::new(stream), service)).await
+                graceful.watch(http1.serve_connection(stream, service)).await
             }
         }
     };
@@ -326,7 +341,7 @@ async fn serve(
 
 async fn answer(
     request: Request<Incoming>,
-    most: usize,
+    bodies: Bodies,
     inputs: mpsc::UnboundedSender<Input>,
 ) -> Response<AnswerBody> {
     if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
@@ -344,7 +359,7 @@ async fn answer(
             return response.map(|body| AnswerBody::Whole(Some(body)));
         }
     }
-    let Ok(Some(body)) = tokio::time::timeout(READ_TIMEOUT, body::read(body, most)).await else {
+    let Some((body, _held)) = bodies.read(body).await else {
         return closing(StatusCode::REQUEST_TIMEOUT);
     };
     let (answer, answered) = oneshot::channel();

@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 const IDLE: Duration = Duration::from_secs(60);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
+/// The longest head of an answer, in bytes. As much is read at once: of endless interim answers so little that time goes on.
+const HEAD_LIMIT: usize = 16 << 10;
+
 /// An HTTP client; clones share their connections.
 #[derive(Clone)]
 pub struct Client {
@@ -171,6 +174,7 @@ fn builder() -> Builder {
     let mut builder = HyperClient::builder(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
+        .http1_read_buf_exact_size(HEAD_LIMIT)
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
         .http2_keep_alive_interval(KEEP_ALIVE);

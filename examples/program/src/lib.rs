@@ -6,6 +6,8 @@ pub mod body;
 pub mod client;
 #[cfg(feature = "files")]
 pub mod file;
+#[cfg(feature = "http")]
+pub mod server;
 #[cfg(feature = "tls")]
 pub mod tls;
 

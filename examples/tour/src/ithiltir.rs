@@ -14,6 +14,7 @@ use ithiltir_proto::node::{self, Node, StaticReason, UpdateError};
 use ithiltir_proto::update::{DownloadError, Layout, Restart};
 use ithiltir_proto::wire::{Manifest, Timestamp};
 use ithiltir_proto::{Secret, Target};
+use program::server::Limits;
 use sha2::{Digest as _, Sha256};
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -109,7 +110,7 @@ fn serve(
         (dash::Event::UpdateCleared { .. }, _) => drop(clear.send(())),
         _ => {}
     };
-    Ok(tokio::spawn(dash_driver::run(dash, listener, news, std::future::pending())))
+    Ok(tokio::spawn(dash_driver::run(dash, listener, Limits::default(), news, std::future::pending())))
 }
 
 /// Serves the release: a file with one wrong byte until `good`.

@@ -203,10 +203,12 @@ impl Agent {
         Sync::Idle
     }
 
-    /// Confirms what is applied, if that is due and the application of it is stored.
+    /// Confirms what is applied, if that is due and the application of it is stored. Not before an error that is being
+    /// reported: Core would take that for the later news, and the node for broken.
     fn confirm(&mut self) {
         let Sync::Confirming(change) = self.sync else { return };
-        let is_due = !self.timers.is_set(&Timer::Confirm) && !self.is_flying(Purpose::Confirm);
+        let is_flying = self.is_flying(Purpose::Confirm) || self.is_flying(Purpose::Error);
+        let is_due = !self.timers.is_set(&Timer::Confirm) && !is_flying;
         let Some(revision) = self.state.revision() else { return };
         if is_due && self.storing.has(change) && self.may_call() {
             let call = Call::ConfirmConfigApplied(ConfigApplied { revision });

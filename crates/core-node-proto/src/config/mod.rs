@@ -5,6 +5,7 @@ mod error;
 mod node_config;
 mod raw;
 mod services;
+mod written;
 mod xray;
 
 pub use client_map::{Client, ClientMap, MtprotoClientMap};

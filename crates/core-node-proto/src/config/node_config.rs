@@ -4,8 +4,10 @@ use super::client_map::{ClientMap, MtprotoClientMap};
 use super::error::{ConfigError, Field, Problem, Warning};
 use super::raw;
 use super::services::Services;
+use super::written::Written;
 use crate::json::Scalar;
 use crate::value::Revision;
+use bytes::Bytes;
 use serde_json::error::Category;
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -29,6 +31,7 @@ pub struct NodeConfig {
     client_map: ClientMap,
     mtproto_client_map: MtprotoClientMap,
     services: Services,
+    written: Written,
 }
 
 /// A configuration that was read, and what was odd about it.
@@ -71,13 +74,14 @@ impl fmt::Debug for ConfigTexts<'_> {
 impl NodeConfig {
     /// Puts a configuration together.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         revision: Revision,
         client_map: ClientMap,
         mtproto_client_map: MtprotoClientMap,
         services: Services,
     ) -> Self {
-        Self { revision, client_map, mtproto_client_map, services }
+        let written = Written::default();
+        Self { revision, client_map, mtproto_client_map, services, written }
     }
 
     /// Reads the HTTP object. A map or services that are absent or null are empty, unknown members are ignored, and of a
@@ -130,7 +134,8 @@ impl NodeConfig {
         });
         let services = Services::from_json(&texts.services_json)?;
         let mtproto_client_map = mtproto_client_map.unwrap_or_default();
-        Ok(ReadConfig { config: Self { revision, client_map, mtproto_client_map, services }, warnings })
+        let config = Self::new(revision, client_map, mtproto_client_map, services);
+        Ok(ReadConfig { config, warnings })
     }
 
     /// Returns it as the HTTP object.
@@ -145,6 +150,16 @@ impl NodeConfig {
         self.services.write(&mut json);
         json.push('}');
         json
+    }
+
+    /// Returns it as the HTTP object, written once.
+    pub(crate) fn json_body(&self) -> Bytes {
+        self.written.json.get_or_init(|| self.to_json().into()).clone()
+    }
+
+    /// Returns it as the gRPC message, written once.
+    pub(crate) fn protobuf_body(&self, write: impl FnOnce() -> Vec<u8>) -> Bytes {
+        self.written.protobuf.get_or_init(|| write().into()).clone()
     }
 
     /// Returns it as the parts of the gRPC message.

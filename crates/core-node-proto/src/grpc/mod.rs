@@ -114,7 +114,10 @@ pub fn decode(method: Method, message: &[u8]) -> Result<(Call, Option<Secret>), 
 /// Returns the message of a reply to a method.
 #[must_use]
 pub fn reply(method: Method, reply: &Reply) -> Bytes {
-    convert::write_reply(method, reply).into()
+    match reply {
+        Reply::Config(config) => config.config.protobuf_body(|| convert::write_reply(method, reply)),
+        _ => convert::write_reply(method, reply).into(),
+    }
 }
 
 /// Returns the code of a refusal, and a text for people that holds nothing secret.

@@ -137,10 +137,10 @@ pub fn response(method: Method, outcome: &Result<Reply, Refusal>) -> Response<By
         Err(refused) => return refusal(refused),
     };
     let body = match reply {
-        Reply::Registered(reply) => reply.to_json(),
-        Reply::Heartbeat(reply) => reply.to_json(),
-        Reply::Config(reply) => Ok(reply.config.to_json().into_bytes()),
-        Reply::Acknowledged(reply) => reply.to_json(),
+        Reply::Registered(reply) => reply.to_json().map(Bytes::from),
+        Reply::Heartbeat(reply) => reply.to_json().map(Bytes::from),
+        Reply::Config(reply) => Ok(reply.config.json_body()),
+        Reply::Acknowledged(reply) => reply.to_json().map(Bytes::from),
     };
     let is_get = method.http_route().is_some_and(|(method, _)| method == "GET");
     match body {
@@ -172,7 +172,7 @@ fn error(status: StatusCode, message: String, error: Option<&str>) -> Response<B
     json(status, body.to_json())
 }
 
-fn json(status: StatusCode, body: Vec<u8>) -> Response<Bytes> {
+fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json; charset=utf-8");

@@ -99,7 +99,8 @@ pub(crate) struct World {
     is_clock_true: bool,
     stored: Snapshot,
     store: Option<(StoreId, Snapshot)>,
-    calls: BTreeMap<CallId, (Link, Call)>,
+    /// With when they were sent, which is when Core takes them.
+    calls: BTreeMap<CallId, (Link, Call, Instant)>,
     ids: BTreeSet<String>,
     apply: Option<(ApplyId, Arc<NodeConfig>)>,
     /// What an application has been asked for a sample of, and has not answered.
@@ -136,7 +137,7 @@ pub(crate) fn config(policy: Policy) -> Config {
 }
 
 fn node_config(revision: u32) -> NodeConfig {
-    let other = if revision % 2 == 0 { r#","46":{"userId":13,"subscriptionId":null}"# } else { "" };
+    let other = if revision.is_multiple_of(2) { r#","46":{"userId":13,"subscriptionId":null}"# } else { "" };
     let json = format!(
         r#"{{"revision":{revision},"clientMap":{{"45":{{"userId":12,"subscriptionId":300}}{other}}},
             "services":{{"xray":{{"key":"{}"}}}}}}"#,
@@ -270,7 +271,7 @@ impl World {
                     "the key is for all but registration"
                 );
                 let method = call.method();
-                let same = self.calls.values().filter(|(_, call)| call.method() == method).count();
+                let same = self.calls.values().filter(|(_, call, _)| call.method() == method).count();
                 assert!(same <= usize::from(method == Method::Heartbeat), "one {method:?} at a time");
                 let route = match link {
                     Link::Grpc => method.grpc_path().is_some(),
@@ -280,13 +281,13 @@ impl World {
                 if let Call::ReportUsage(usage) = &call {
                     self.check_sent(&usage.entries);
                 }
-                self.calls.insert(id, (link, call));
+                self.calls.insert(id, (link, call, self.now));
             }
             Output::Cancel(id) => {
                 // Core may have got it, or may not.
-                let (_, call) = self.calls.remove(&id).expect("only what is under way is cancelled");
-                if self.core.taken.len() % 2 == 0 {
-                    self.take(&call);
+                let (_, call, sent) = self.calls.remove(&id).expect("only what is under way is cancelled");
+                if self.core.taken.len().is_multiple_of(2) && !is_poison(&call) {
+                    self.take(&call, sent);
                 }
             }
             Output::Store { id, snapshot } => {
@@ -316,11 +317,10 @@ impl World {
 
     fn answer(&mut self, at: usize, answer: Answer) {
         let Some((&id, _)) = self.calls.iter().nth(at) else { return };
-        let (link, call) = self.calls.remove(&id).expect("it was just there");
+        let (link, call, sent) = self.calls.remove(&id).expect("it was just there");
         let is_known =
             matches!(&call, Call::ReportUsage(usage) if self.core.taken.contains_key(&usage.entries));
-        let is_poison = matches!(&call, Call::ReportUsage(usage)
-            if usage.entries.iter().any(|entry| entry.user_id.get() == POISON));
+        let is_poison = is_poison(&call);
         let grpc = |code| Failure::answered(FailureKind::Grpc(code));
         let http = |status| Failure::answered(FailureKind::Http(status));
         let failure = |code, status| if link == Link::Grpc { grpc(code) } else { http(status) };
@@ -328,19 +328,19 @@ impl World {
             Answer::Ok | Answer::Rejected if is_poison && !is_known => {
                 Err(failure(GrpcCode::InvalidArgument, 400))
             }
-            Answer::Ok => Ok(self.take(&call)),
+            Answer::Ok => Ok(self.take(&call, sent)),
             Answer::NotOk => Ok(Reply::Acknowledged(Acknowledgement { ok: false })),
             Answer::NotApplied => Err(failure(GrpcCode::ResourceExhausted, 429)),
             Answer::Lost(arrives) => {
                 if arrives && !is_poison {
-                    self.take(&call);
+                    self.take(&call, sent);
                 }
                 Err(Failure::new(Delivery::Perhaps, FailureKind::ConnectionLost))
             }
             Answer::Unavailable => Err(Failure::new(Delivery::No, FailureKind::Refused)),
             Answer::Auth => Err(failure(GrpcCode::Unauthenticated, 401)),
             // Core knows what it took already.
-            Answer::Rejected if is_known => Ok(self.take(&call)),
+            Answer::Rejected if is_known => Ok(self.take(&call, sent)),
             Answer::Rejected => Err(failure(GrpcCode::InvalidArgument, 400)),
             Answer::TooLarge => Err(Failure::new(Delivery::No, FailureKind::TooLarge)),
             Answer::Missing => Err(failure(GrpcCode::Unimplemented, 404)),
@@ -356,7 +356,7 @@ impl World {
     }
 
     /// Core does what a call asks for.
-    fn take(&mut self, call: &Call) -> Reply {
+    fn take(&mut self, call: &Call, sent: Instant) -> Reply {
         match call {
             Call::Register(_) => {
                 let auth_key = Secret::new(marked(3));
@@ -373,8 +373,8 @@ impl World {
             }
             Call::ConfirmConfigApplied(applied) => self.core.confirmed = Some(applied.revision.get()),
             Call::ReportUsage(usage) => {
-                let first = *self.core.taken.entry(usage.entries.clone()).or_insert(self.now);
-                let is_in_window = self.now - first <= Duration::from_secs(DAY + 60);
+                let first = *self.core.taken.entry(usage.entries.clone()).or_insert(sent);
+                let is_in_window = sent - first <= Duration::from_secs(DAY + 60);
                 assert!(is_in_window || !self.is_clock_true, "nothing is sent again that Core has forgotten");
             }
             Call::ReportOutboundUsage(usage) => {
@@ -444,11 +444,9 @@ impl World {
 
     /// The agent's process ends; another begins with what was stored.
     fn restart(&mut self) {
-        for (_, (_, call)) in std::mem::take(&mut self.calls) {
-            if self.core.taken.len() % 3 == 0
-                && !matches!(&call, Call::ReportUsage(usage) if usage.entries.iter().any(|entry| entry.user_id.get() == POISON))
-            {
-                self.take(&call);
+        for (_, (_, call, sent)) in std::mem::take(&mut self.calls) {
+            if self.core.taken.len().is_multiple_of(3) && !is_poison(&call) {
+                self.take(&call, sent);
             }
         }
         // The file may have been written although nobody has heard of it.
@@ -572,6 +570,11 @@ impl World {
         let told = self.core.outbound + waiting + returned + handed + items(&books["outbounds"]) + in_proxy;
         assert!(produced <= told, "outbound traffic is not lost in silence: {produced} of {told}");
     }
+}
+
+/// Whether Core refuses it.
+fn is_poison(call: &Call) -> bool {
+    matches!(call, Call::ReportUsage(usage) if usage.entries.iter().any(|entry| entry.user_id.get() == POISON))
 }
 
 fn sum(table: &BTreeMap<Box<str>, Traffic>) -> u64 {

@@ -391,8 +391,20 @@ impl World {
                     let (code, now) = (self.code(), self.now);
                     self.agent.as_mut().unwrap().register(code, now).unwrap();
                 }
+                if let agent::Event::Registered { node_id } = &event {
+                    self.own(node_id.clone());
+                }
                 self.events.push_back(event);
             }
+        }
+    }
+
+    /// The inbound and the outbound are those of this node, as its administrator knows.
+    fn own(&mut self, node: NodeId) {
+        let core = self.core.as_mut().map(Core::directory_mut);
+        for directory in core.into_iter().chain([&mut self.tables.directory]) {
+            directory.add_inbound(NodeProtocolId::new(INBOUND).unwrap(), node.clone());
+            directory.add_outbound(node.clone(), "direct");
         }
     }
 
@@ -407,17 +419,7 @@ impl World {
                 self.plan(after, Due::CoreStored { life, id, changes, is_written });
             }
             core::Output::SetOnline { .. } => {}
-            core::Output::Event(event) => {
-                if let core::Event::NodeRegistered { node } = &event {
-                    let inbound = NodeProtocolId::new(INBOUND).unwrap();
-                    self.tables.directory.add_inbound(inbound, node.clone());
-                    self.tables.directory.add_outbound(node.clone(), "direct");
-                    let directory = self.core.as_mut().unwrap().directory_mut();
-                    directory.add_inbound(inbound, node.clone());
-                    directory.add_outbound(node.clone(), "direct");
-                }
-                self.core_events.push_back(event);
-            }
+            core::Output::Event(event) => self.core_events.push_back(event),
             core::Output::Query { .. } | core::Output::Request { .. } | core::Output::Cancel(_) => {}
         }
     }

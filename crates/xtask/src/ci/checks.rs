@@ -3,7 +3,7 @@
 use super::protocol_crates;
 use crate::interop::{self, Peer};
 use crate::process::{self, End};
-use crate::{fuzz, root};
+use crate::{attack, fuzz, root};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -109,6 +109,18 @@ pub(super) fn interop(_left: Left<'_>) -> anyhow::Result<()> {
         "our programs and the foreign Core and agent do not agree: see above"
     );
     ensure!(interop::run(Peer::Nodepass, &[])?, "our master and its foreign clients do not agree: see above");
+    Ok(())
+}
+
+/// Our programs outlive hostile peers. Has limits of its own.
+pub(super) fn attack(_left: Left<'_>) -> anyhow::Result<()> {
+    ensure!(attack::run(false, false, None)?, "a program does not stand its attackers: see above");
+    Ok(())
+}
+
+/// The same with thousands of connections.
+pub(super) fn long_attack(_left: Left<'_>) -> anyhow::Result<()> {
+    ensure!(attack::run(true, false, None)?, "a program does not stand its attackers: see above");
     Ok(())
 }
 

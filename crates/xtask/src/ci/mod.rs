@@ -18,7 +18,7 @@ pub enum Extent {
     Quick,
     /// All that a change needs
     Full,
-    /// The same, and every fuzz target for a minute where cargo-fuzz and a nightly toolchain are at hand
+    /// The same, hostile peers by the thousand, and every fuzz target for a minute where cargo-fuzz and a nightly toolchain are at hand
     Nightly,
 }
 

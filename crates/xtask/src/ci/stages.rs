@@ -37,6 +37,8 @@ pub(super) fn all() -> Vec<Stage> {
         stage("seeds", Extent::Full, 1, Work::Check(checks::seeds)),
         stage("package", Extent::Full, 1, Work::Check(checks::package)),
         stage("interop", Extent::Full, 20, Work::Check(checks::interop)),
+        stage("attack", Extent::Full, 15, Work::Check(checks::attack)),
+        stage("long-attack", Extent::Nightly, 25, Work::Check(checks::long_attack)),
         stage("fuzz", Extent::Nightly, 30, Work::Check(checks::fuzz)),
     ]
 }

@@ -6,6 +6,7 @@ use ithiltir_example::dash_driver;
 use ithiltir_proto::dash::{Config, Dash, Event, Identity, InstallId, Network, NodeAddress, RateLimit};
 use ithiltir_proto::wire::{self, Manifest, Timestamp};
 use ithiltir_proto::{Secret, Version};
+use program::server::Limits;
 use program::{Printer, bad_arguments, fail};
 use serde_json::json;
 use std::net::SocketAddr;
@@ -58,6 +59,8 @@ struct Arguments {
     /// Believe the first X-Forwarded-For of anybody for a node's address, as the original does.
     #[arg(long)]
     forwarded_address: bool,
+    #[command(flatten)]
+    limits: Limits,
     /// End after this time.
     #[arg(long = "for", value_parser = program::duration)]
     limit: Option<Duration>,
@@ -111,7 +114,7 @@ async fn main() -> ExitCode {
             _ => {}
         }
     };
-    dash_driver::run(dash, listener, news, program::end(arguments.limit)).await;
+    dash_driver::run(dash, listener, arguments.limits, news, program::end(arguments.limit)).await;
     ExitCode::SUCCESS
 }
 

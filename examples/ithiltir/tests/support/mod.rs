@@ -13,6 +13,7 @@ use ithiltir_proto::wire::{
     Timestamp,
 };
 use ithiltir_proto::{Secret, Target, node};
+use program::server::Limits;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -36,8 +37,8 @@ pub async fn dash(
     let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (news, events) = mpsc::unbounded_channel();
-    let run =
-        dash_driver::run(dash, listener, move |_, event| drop(news.send(event)), std::future::pending());
+    let tell = move |_: &mut Dash, event| drop(news.send(event));
+    let run = dash_driver::run(dash, listener, Limits::default(), tell, std::future::pending());
     (address, events, tokio::spawn(run))
 }
 

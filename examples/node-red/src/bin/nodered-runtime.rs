@@ -9,6 +9,7 @@ use nodered_comms::debug::{DEBUG_MAX_LENGTH, DebugLevel, DebugValue};
 use nodered_comms::runtime::{Access, Config, Era, Event, Overflow, Runtime, Scope, User};
 use nodered_comms::wire::Json;
 use nodered_comms::{ConnectionId, Secret};
+use program::server::Limits;
 use program::{Printer, bad_arguments, fail};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -95,8 +96,13 @@ struct Arguments {
     /// How many topics may be retained.
     #[arg(long, default_value_t = 65_536)]
     max_retained: usize,
+    /// The longest frame that is taken, in bytes. Node-RED takes 100 MiB of anybody.
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+    max_frame: usize,
     #[command(flatten)]
     transport: TransportArguments,
+    #[command(flatten)]
+    limits: Limits,
     /// End after this time.
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     limit: Option<Duration>,
@@ -198,7 +204,7 @@ async fn main() -> ExitCode {
 
 fn prepare(arguments: &Arguments) -> Result<(Runtime, Admin), String> {
     let mut admin = Admin::new(&arguments.root).map_err(|error| error.to_string())?;
-    admin = admin.with_session_life(arguments.session_life);
+    admin = admin.with_session_life(arguments.session_life).with_limits(arguments.limits);
     let mut tokens = arguments.token.clone();
     if let Some(file) = &arguments.token_file {
         tokens.extend(read_tokens(file)?);
@@ -235,7 +241,7 @@ fn config(arguments: &Arguments, access: Access) -> Config {
     config.heartbeat_period = arguments.heartbeat.0;
     config.expiry_grace = arguments.expiry_grace;
     config.max_connections = arguments.max_connections;
-    config.max_frame = arguments.transport.max_frame;
+    config.max_frame = arguments.max_frame;
     config.max_held = arguments.max_held;
     config.max_queued = arguments.max_queued;
     config.max_queued_bytes = arguments.max_queued_bytes;

@@ -84,6 +84,9 @@ struct Arguments {
     /// How many subscriptions there may be.
     #[arg(long, default_value_t = 65_536)]
     max_subscriptions: usize,
+    /// The longest frame that is taken, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 100 << 20)]
+    max_frame: usize,
     #[command(flatten)]
     transport: TransportArguments,
     /// Give up, with status 1, after so many failures in a row; never unless given.
@@ -171,7 +174,7 @@ fn prepare(arguments: &Arguments) -> Result<(Client, Connector), String> {
     config.reconnect.first = arguments.reconnect_first;
     config.reconnect.second = arguments.reconnect_second;
     config.reconnect.later = arguments.reconnect_later;
-    config.max_frame = arguments.transport.max_frame;
+    config.max_frame = arguments.max_frame;
     config.max_subscriptions = arguments.max_subscriptions;
     let mut client = Client::new(config, Instant::now()).map_err(|error| error.to_string())?;
     let given: Vec<&str> = arguments.subscribe.iter().map(String::as_str).collect();

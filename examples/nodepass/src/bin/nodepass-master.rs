@@ -8,6 +8,7 @@ use nodepass_example::address::Address;
 use nodepass_example::forward::listen;
 use nodepass_example::master_driver::{self, Host};
 use nodepass_example::{state_file, system, tls};
+use program::server::Limits;
 use program::{Printer, bad_arguments, fail};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -77,6 +78,8 @@ struct Arguments {
     /// Tell readers that have lost events, by a comment in their stream.
     #[arg(long)]
     announce_loss: bool,
+    #[command(flatten)]
+    limits: Limits,
     /// End after this time.
     #[arg(long = "for", value_parser = program::duration)]
     limit: Option<Duration>,
@@ -150,6 +153,7 @@ async fn main() -> ExitCode {
     host.state.clone_from(&arguments.state);
     host.report_interval = report_interval;
     host.max_body = max_body;
+    host.limits = arguments.limits;
     let news = |_: &Master, event| show(printer, &arguments.key_file, &event);
     master_driver::run(master, host, news, program::end(arguments.limit)).await;
     ExitCode::SUCCESS
