@@ -42,6 +42,8 @@ pub struct Agent {
     /// Counts keys.
     pub(super) key_generation: u64,
     pub(super) wanted: Option<Wanted>,
+    /// When the usage period ends on the wall clock, in milliseconds since 1970.
+    pub(super) period_end: i64,
     pub(super) usage: Sending,
     pub(super) outbound: Sending,
     /// How long traffic of a whole period waits before it is sent.
@@ -173,6 +175,7 @@ impl Agent {
             last_id: 0,
             key_generation: 0,
             wanted: None,
+            period_end: i64::MAX,
             usage: Sending::default(),
             outbound: Sending::default(),
             usage_wait,
@@ -268,10 +271,7 @@ impl Agent {
     pub fn set_wall_clock(&mut self, wall_clock: Timestamp, now: Instant) {
         self.at(now);
         self.clock.set(wall_clock, self.now);
-        // What is due stays due: a driver sets the clock before it lets time pass.
-        if self.timers.is_ahead(&Timer::Period, self.now) {
-            self.arm_period();
-        }
+        self.rearm_period();
     }
 
     /// Core has answered a call.

@@ -10,6 +10,7 @@ use super::machine::{Agent, Life, Timer};
 use super::output::{Event, Output, ReturnReason, Returned, ReturnedContent, Sampling};
 use super::snapshot::Snapshot;
 use super::sync::{SyncInput, map_of};
+use crate::Method;
 use crate::attribution::{self, Anomaly};
 use crate::call::{Call, Outcome};
 use crate::config::ClientMap;
@@ -40,6 +41,7 @@ pub(super) struct Sending {
 
 /// What batches of users and of outbounds differ in.
 pub(super) trait Entry: Clone {
+    const METHOD: Method;
     const PURPOSE: Purpose;
     const TIMER: Timer;
     fn waiting(state: &mut Snapshot) -> &mut VecDeque<Batch<Self>>;
@@ -50,6 +52,7 @@ pub(super) trait Entry: Clone {
 }
 
 impl Entry for UsageEntry {
+    const METHOD: Method = Method::ReportUsage;
     const PURPOSE: Purpose = Purpose::Usage;
     const TIMER: Timer = Timer::Usage;
     fn waiting(state: &mut Snapshot) -> &mut VecDeque<Batch<Self>> {
@@ -70,6 +73,7 @@ impl Entry for UsageEntry {
 }
 
 impl Entry for OutboundItem {
+    const METHOD: Method = Method::ReportOutboundUsage;
     const PURPOSE: Purpose = Purpose::Outbound;
     const TIMER: Timer = Timer::Outbound;
     fn waiting(state: &mut Snapshot) -> &mut VecDeque<Batch<Self>> {
@@ -109,8 +113,22 @@ impl Agent {
     pub(super) fn arm_period(&mut self) {
         let period = i64::try_from(self.config.usage_period.as_millis()).unwrap_or(i64::MAX);
         let at = self.clock.at(self.now).unix_milliseconds();
-        let wait = u64::try_from(period - at.rem_euclid(period)).unwrap_or(u64::MAX);
-        self.arm(Timer::Period, Duration::from_millis(wait));
+        let wait = period - at.rem_euclid(period);
+        self.period_end = at.saturating_add(wait);
+        self.arm(Timer::Period, Duration::from_millis(u64::try_from(wait).unwrap_or(u64::MAX)));
+    }
+
+    /// The wall clock was set: the period ends as it says, at once if it says that it has ended.
+    pub(super) fn rearm_period(&mut self) {
+        // What is due stays due: a driver sets the clock before it lets time pass.
+        if !self.timers.is_ahead(&Timer::Period, self.now) {
+            return;
+        }
+        if self.clock.at(self.now).unix_milliseconds() >= self.period_end {
+            self.arm(Timer::Period, Duration::ZERO);
+        } else {
+            self.arm_period();
+        }
     }
 
     pub(super) fn sample_before_apply(&mut self) {
@@ -134,7 +152,12 @@ impl Agent {
     pub(super) fn sampled(&mut self) {
         let Some(wanted) = self.wanted.take() else { return };
         self.timers.set(Timer::Sample, None);
+        let (usage_was_idle, outbound_was_idle) =
+            (self.state.usage.is_empty(), self.state.outbound.is_empty());
         self.freeze(wanted.period_end);
+        if wanted.period_end.is_some() && !wanted.is_for_stop {
+            self.spread(usage_was_idle, outbound_was_idle);
+        }
         if wanted.period_end.is_some() {
             self.forget_previous();
         }
@@ -208,20 +231,20 @@ impl Agent {
         }
     }
 
-    /// Moves what has accumulated into batches. Those of a whole period are sent after a wait.
+    /// Moves what has accumulated into batches.
     fn freeze(&mut self, period_end: Option<Timestamp>) {
-        let (usage_was_idle, outbound_was_idle) =
-            (self.state.usage.is_empty(), self.state.outbound.is_empty());
         self.freeze_users(period_end);
         self.freeze_outbounds();
-        if period_end.is_some() && !self.usage_wait.is_zero() {
-            let is_new = |was_idle: bool, is_empty: bool| was_idle && !is_empty;
-            let usage = is_new(usage_was_idle, self.state.usage.is_empty());
-            let outbound = is_new(outbound_was_idle, self.state.outbound.is_empty());
-            for (timer, is_new) in [(Timer::Usage, usage), (Timer::Outbound, outbound)] {
-                if is_new && !self.timers.is_set(&timer) {
-                    self.arm(timer, self.usage_wait);
-                }
+    }
+
+    /// Lets the first batches of a whole period wait, so that not all nodes send at once.
+    fn spread(&mut self, usage_was_idle: bool, outbound_was_idle: bool) {
+        let is_new = |was_idle: bool, is_empty: bool| was_idle && !is_empty;
+        let usage = is_new(usage_was_idle, self.state.usage.is_empty());
+        let outbound = is_new(outbound_was_idle, self.state.outbound.is_empty());
+        for (timer, is_new) in [(Timer::Usage, usage), (Timer::Outbound, outbound)] {
+            if is_new && !self.usage_wait.is_zero() && !self.timers.is_set(&timer) {
+                self.arm(timer, self.usage_wait);
             }
         }
     }
@@ -286,23 +309,26 @@ impl Agent {
 impl Agent {
     /// Makes the oldest batch ready to be sent, or gives it back if it must not be.
     pub(super) fn prepare<E: Entry>(&mut self) {
-        while self.may_flush() && !self.is_flying(E::PURPOSE) {
-            let is_held = self.timers.is_set(&E::TIMER);
-            let now = self.clock.at(self.now);
-            let Some(head) = E::waiting(&mut self.state).front_mut() else { return };
-            let Some(first_attempt) = head.first_attempt else {
-                head.first_attempt = Some(now);
-                self.touch();
-                *E::sending(self) = Sending { gate: Some(self.storing.change), ..Sending::default() };
+        while !self.is_flying(E::PURPOSE) {
+            let Some(head) = E::waiting(&mut self.state).front() else { return };
+            let first_attempt = head.first_attempt;
+            let may_go = self.may_go::<E>();
+            let Some(first_attempt) = first_attempt else {
+                if may_go {
+                    self.mark::<E>();
+                }
                 return;
             };
             let sending = E::sending(self);
             // Only what was restored has a first attempt and no gate.
             sending.may_be_taken |= sending.gate.is_none();
             sending.gate.get_or_insert(0);
-            if is_held || !sending.may_be_taken {
-                return;
+            match (sending.may_be_taken, may_go) {
+                (true, true) => {}
+                (false, false) => return self.unmark::<E>(),
+                (true, false) | (false, true) => return,
             }
+            let now = self.clock.at(self.now);
             match E::policy(&self.config) {
                 Policy::Resend if !is_older(first_attempt, self.config.resend_window, now) => return,
                 Policy::Resend | Policy::Quarantine => self.give_back::<E>(ReturnReason::Quarantined),
@@ -311,18 +337,45 @@ impl Agent {
         }
     }
 
+    /// Whether batches may go out now. Without a way for them they wait for one.
+    fn may_go<E: Entry>(&mut self) -> bool {
+        if !self.may_flush() || self.timers.is_set(&E::TIMER) {
+            return false;
+        }
+        let has_way = self.link.choose(E::METHOD, self.now).is_some();
+        if !has_way {
+            self.arm(E::TIMER, self.config.missing_wait);
+        }
+        has_way
+    }
+
+    /// Notes that the oldest batch may be Core's from now on.
+    fn mark<E: Entry>(&mut self) {
+        let now = self.clock.at(self.now);
+        let Some(head) = E::waiting(&mut self.state).front_mut() else { return };
+        head.first_attempt = Some(now);
+        self.touch();
+        E::sending(self).gate = Some(self.storing.change);
+    }
+
+    /// Notes that the oldest batch is not Core's: it was not sent, or certainly not taken.
+    fn unmark<E: Entry>(&mut self) {
+        let Some(head) = E::waiting(&mut self.state).front_mut() else { return };
+        head.first_attempt = None;
+        self.touch();
+        E::sending(self).gate = None;
+    }
+
     pub(super) fn send_batch<E: Entry>(&mut self) {
-        let is_held = self.timers.is_set(&E::TIMER) || self.is_flying(E::PURPOSE) || !self.may_flush();
         let gate = E::sending(self).gate;
-        if is_held || !gate.is_some_and(|gate| self.storing.has(gate)) {
+        let is_ready = gate.is_some_and(|gate| self.storing.has(gate)) && !self.is_flying(E::PURPOSE);
+        if !is_ready || !self.may_go::<E>() {
             return;
         }
         let Some(head) = E::waiting(&mut self.state).front_mut() else { return };
         head.attempts = head.attempts.saturating_add(1);
         let call = E::call(&head.entries);
-        if !self.send(E::PURPOSE, call) {
-            self.arm(E::TIMER, self.config.missing_wait);
-        }
+        self.send(E::PURPOSE, call);
     }
 
     pub(super) fn batch_ended<E: Entry>(&mut self, outcome: Outcome) {
