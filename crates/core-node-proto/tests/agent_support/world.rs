@@ -9,7 +9,7 @@ use core_node_proto::agent::{
 use core_node_proto::call::{Call, ConfigReply, Delivery, Failure, FailureKind, GrpcCode, Link, Reply};
 use core_node_proto::config::NodeConfig;
 use core_node_proto::message::{
-    Acknowledgement, HeartbeatReply, NodeError, NodeStats, Registered, SessionEvent, UsageEntry,
+    Acknowledgement, HeartbeatReply, NodeError, NodeStats, OutboundItem, Registered, SessionEvent, UsageEntry,
 };
 use core_node_proto::value::{NodeId, SessionEventType, Timestamp, UserId, VpnProtocol};
 use core_node_proto::{Method, Secret};
@@ -108,6 +108,8 @@ pub(crate) struct World {
     process: (i64, BTreeMap<Box<str>, Traffic>),
     produced: u64,
     produced_outbound: u64,
+    /// The entries of batches that may be Core's: sent, or marked as such when the agent began.
+    sent: BTreeSet<String>,
     core: Core,
 }
 
@@ -174,6 +176,7 @@ impl World {
             process: (START, BTreeMap::new()),
             produced: 0,
             produced_outbound: 0,
+            sent: BTreeSet::new(),
             core: Core { revision: 1, ..Core::default() },
         };
         world.settle();
@@ -280,6 +283,13 @@ impl World {
                 assert!(route, "{method:?} goes where there is a way");
                 if let Call::ReportUsage(usage) = &call {
                     self.check_sent(&usage.entries);
+                    self.sent.insert(format!("{:?}", usage.entries));
+                }
+                if let Call::ReportOutboundUsage(usage) = &call {
+                    let item = |item: &OutboundItem| {
+                        serde_json::json!([item.tag, item.bytes_up.get(), item.bytes_down.get()])
+                    };
+                    self.sent.insert(Value::from_iter(usage.items.iter().map(item)).to_string());
                 }
                 self.calls.insert(id, (link, call, self.now));
             }
@@ -457,6 +467,8 @@ impl World {
         }
         (self.apply, self.is_sample_wanted) = (None, false);
         self.ids.clear();
+        let stored = serde_json::from_slice(&self.stored.to_json()).unwrap();
+        self.sent.extend(read_marked(&stored));
         let restored = Restored::from_json(Some(&self.stored.to_json()));
         assert_eq!(
             restored,
@@ -539,6 +551,12 @@ impl World {
             "batches {in_batches}, accumulated {accumulated}, in the proxy {in_proxy}"
         );
         self.check_outbound(&books, is_current);
+        // A mark that is stored is of a batch that has gone: any other would be in doubt for nothing after a crash.
+        if self.store.is_none() && self.agent.0.snapshot() == &self.stored {
+            for marked in read_marked(&books) {
+                assert!(self.sent.contains(&marked), "marked, stored and never sent: {marked}");
+            }
+        }
     }
 
     /// What outbounds have sent is never counted twice, and never lost without a word.
@@ -585,6 +603,16 @@ fn read_last(books: &Value) -> BTreeMap<Box<str>, Traffic> {
     let users = books["proxies"]["xray"]["users"].as_object().into_iter().flatten();
     let traffic = |pair: &Value| Traffic { up: pair[0].as_u64().unwrap(), down: pair[1].as_u64().unwrap() };
     users.map(|(name, pair)| (name.as_str().into(), traffic(pair))).collect()
+}
+
+/// Returns the entries of the batches that are marked as sent.
+fn read_marked(books: &Value) -> Vec<String> {
+    let marked = |kind: &str| {
+        let batches = books[kind].as_array().unwrap().clone();
+        batches.into_iter().filter(|batch| !batch["firstAttempt"].is_null())
+    };
+    let usage = marked("usage").map(|batch| format!("{:?}", read_entries(&batch["entries"])));
+    usage.chain(marked("outbound").map(|batch| batch["entries"].to_string())).collect()
 }
 
 fn read_entries(value: &Value) -> Vec<UsageEntry> {
