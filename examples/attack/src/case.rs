@@ -67,16 +67,17 @@ impl Case {
     pub(crate) fn run(&self, run: Run<'_>) -> anyhow::Result<Option<u64>> {
         let _alone = (self.count(run) > CROWD).then(|| CROWDED.lock());
         let folder = tempfile::tempdir()?;
-        let scene = Scene { folder: folder.path(), address: "127.0.0.1:0" };
+        let scene = Scene { folder: folder.path(), address: "127.0.0.1:0", beside: "" };
         (self.pair.prepare)(scene.folder)?;
         let mut server = start(run, &self.pair.server, scene)?;
         let listening = server.wait("listening")?;
-        let address = listening["addr"].as_str().context("a listener says where")?.to_owned();
+        let place = |name: &str| listening[name].as_str().map(str::to_owned).context("a listener says where");
+        let (address, beside) = (place(self.pair.listener)?, place("addr")?);
         if self.pair.server.ready != "listening" {
             server.wait(self.pair.server.ready)?;
         }
         server.ignore_events();
-        let scene = Scene { address: &address, ..scene };
+        let scene = Scene { address: &address, beside: &beside, ..scene };
         let (mut victim, _peer) = match self.side {
             Side::Server => {
                 let client = self.attack_server(run, scene, &mut server)?;

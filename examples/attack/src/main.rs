@@ -7,6 +7,7 @@ mod attack;
 mod attacks;
 mod case;
 mod connection;
+mod http2;
 mod pair;
 mod peers;
 mod program;
