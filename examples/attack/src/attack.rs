@@ -43,6 +43,8 @@ pub(crate) enum Must {
     Say(&'static str),
     /// Nothing: it is enough that the program goes on.
     Bear,
+    /// Neither program shows a secret, whatever it logs. Nobody attacks.
+    Hide,
 }
 
 impl Attack {
@@ -101,7 +103,7 @@ impl Must {
                 let heard = String::from_utf8_lossy(connection.heard());
                 if heard.contains(wanted) { Some(Ok(())) } else { over(Err(format!("it said {heard:?}"))) }
             }
-            (Self::Bear, _) => connection.is_said().then_some(Ok(())),
+            (Self::Bear | Self::Hide, _) => connection.is_said().then_some(Ok(())),
         }
     }
 }
@@ -114,6 +116,7 @@ impl fmt::Display for Must {
             Self::Status(status) => write!(f, "answered {status}"),
             Self::Say(text) => write!(f, "answered `{text}`"),
             Self::Bear => write!(f, "borne"),
+            Self::Hide => write!(f, "kept to itself"),
         }
     }
 }

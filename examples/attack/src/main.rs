@@ -12,6 +12,7 @@ mod pair;
 mod peers;
 mod program;
 mod script;
+mod secrets;
 
 use case::{Case, Run};
 use clap::Parser;

@@ -192,7 +192,10 @@ fn core_agent(scene: &Scene<'_>, ways: &str) -> Vec<String> {
     let periods = "--heartbeat-period 200ms --stats-period 200ms --online-period 200ms --usage-period 1s";
     let times = "--call-timeout 3s --config-timeout 3s --missing-wait 200ms --unauthorized-period 200ms";
     let waits = "--min-backoff 100ms --max-backoff 200ms --min-cooling 100ms --max-cooling 200ms";
-    words(scene, &format!("{common} {ways} {periods} {times} {waits} --receive-limit 2097152"))
+    words(
+        scene,
+        &format!("{common} {ways} {periods} {times} {waits} --state FOLDER/state --receive-limit 2097152"),
+    )
 }
 
 /// The key of a node is also the registration code of the next.

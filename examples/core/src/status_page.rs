@@ -19,12 +19,14 @@ use tokio::task::JoinSet;
 /// The route.
 pub const PATH: &str = "/runtime-status";
 
-/// Connections served at once.
+/// How long a peer may take for a request, and connections served at once.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_CONNECTIONS: usize = 256;
 
 /// Serves until the future is dropped.
 pub async fn serve(listener: TcpListener, agent: Handle) {
-    let (limits, mut connections) = (Limits::default(), JoinSet::new());
+    let (mut limits, mut connections) = (Limits::default(), JoinSet::new());
+    limits.head_timeout = HEAD_TIMEOUT;
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {

@@ -70,9 +70,16 @@ fn on_connections() -> Vec<Attack> {
     .collect()
 }
 
+/// It is noticed by writing that the program has ended such a connection.
 fn deaf(attack: Attack) -> Attack {
     let Attack { name, must, connections, limit, script, .. } = attack;
-    Attack { connections, limit, ..Attack::new(name, must, move |scene| script(scene).deaf()) }
+    Attack {
+        connections,
+        limit,
+        ..Attack::new(name, must, move |scene| {
+            script(scene).endlessly(frame(PING, 0, 0, &[0; 8]), 256).deaf()
+        })
+    }
 }
 
 fn on_calls() -> Vec<Attack> {
@@ -131,7 +138,7 @@ fn on_messages() -> Vec<Attack> {
     let begun =
         |path: &str, key: &str, bytes: &[u8]| open(&[call(1, path, key), frame(DATA, 0, 1, bytes)].concat());
     let held = {
-        let stream = |number| {
+        let stream = |number: u32| {
             let stream = 2 * number + 1;
             [call(stream, USAGE, "wrong"), frame(DATA, 0, stream, &[0; 8000])].concat()
         };
@@ -260,7 +267,9 @@ pub(crate) fn on_client() -> Vec<Attack> {
             move |_| Script::say(begin.clone()).endlessly(frame(CONTINUATION, 0, 1, &literal), 8)
         }),
     ]);
-    attacks.map(|attack| attack.greeted(|_| Greeting::Begin(Vec::new()))).collect()
+    // A node asks such a connection after 10 s whether it is alive, and waits 10 s for an answer.
+    let few = |attack: Attack| if attack.name.ends_with("never read") { attack.over(1, 3) } else { attack };
+    attacks.map(few).map(|attack| attack.greeted(|_| Greeting::Begin(Vec::new()))).collect()
 }
 
 /// Attacks on either side of a connection that `open` opens.
@@ -270,13 +279,9 @@ fn on_either(open: impl Fn(&[u8]) -> Vec<u8>) -> Vec<Attack> {
         Attack::new(name, Must::End, move |_| Script::say(bytes.clone()))
     };
     let repeat = |name, must, unit: Vec<u8>, mebibytes, is_deaf| {
-        let opening = open(&[]);
-        let script = move |_: &_| Script::say(opening.clone()).endlessly(unit.clone(), mebibytes);
-        if is_deaf {
-            Attack::new(name, must, move |scene| script(scene).deaf())
-        } else {
-            Attack::new(name, must, script)
-        }
+        let script = Script::say(open(&[])).endlessly(unit, mebibytes);
+        let script = if is_deaf { script.deaf() } else { script };
+        Attack::new(name, must, move |_| script.clone())
     };
     let ping = frame(PING, 0, 0, b"pingping");
     let change = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 255, 255]);

@@ -281,13 +281,44 @@ fn config(clients: &str, services: &str) -> String {
     format!(r#"{{"revision":7,"clientMap":{clients},"mtprotoClientMap":{{}},"services":{services}}}"#)
 }
 
+/// Attacks on a node that registers. An answer that may have used up its code ends a node, so here there is none.
+pub(crate) fn on_newcomer() -> Vec<Attack> {
+    let redirect =
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+    let attacks = vec![
+        Attack::new("registration: silence", Must::End, |_| Script::say("")),
+        Attack::new("registration: slow head", Must::End, |_| {
+            Script::say("HTTP/1.1 200 OK\r\n").slowly("a: b\r\n")
+        }),
+        Attack::new("registration: endless body", Must::End, |_| {
+            Script::say("HTTP/1.1 200 OK\r\n\r\n").endlessly("[", 64)
+        }),
+        Attack::new("registration: garbage", Must::End, |_| Script::say("").endlessly(b"\x00\xff\r\n", 1)),
+        Attack::new("registration: redirect", Must::Bear, move |_| Script::say(redirect)),
+    ];
+    attacks.into_iter().map(|attack| attack.greeted(speak)).collect()
+}
+
+/// A hostile Core registers every node.
+pub(crate) fn speak_by_report(head: &str) -> Greeting {
+    if head.lines().next().unwrap_or_default().contains("/node/register") {
+        Greeting::Answer(registered())
+    } else {
+        Greeting::Begin(Vec::new())
+    }
+}
+
+fn registered() -> Vec<u8> {
+    good(&format!(r#"{{"authKey":"{KEY}","nodeId":1}}"#))
+}
+
 /// A hostile Core answers as a good one until the configuration is asked for.
 fn speak_by_config(head: &str) -> Greeting {
     let line = head.lines().next().unwrap_or_default();
     if line.contains("/node/config/latest") {
         Greeting::Begin(Vec::new())
     } else if line.contains("/node/register") {
-        Greeting::Answer(good(&format!(r#"{{"authKey":"{KEY}","nodeId":1}}"#)))
+        Greeting::Answer(registered())
     } else {
         Greeting::Answer(good(r#"{"ok":true,"needSync":true}"#))
     }

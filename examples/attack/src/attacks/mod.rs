@@ -15,11 +15,15 @@ use crate::pair::{CORE, CORE_GRPC, ITHILTIR, NODE_RED, NODEPASS, Pair, TEETH};
 /// Returns all attacks on all programs.
 pub(crate) fn all() -> Vec<Case> {
     let clients = || http::on_client().into_iter().map(|attack| attack.greeted(http::speak));
+    let nodes = || {
+        let attacks = http::on_client().into_iter().map(|attack| attack.greeted(http::speak_by_report));
+        attacks.chain(http::on_newcomer()).chain(http::on_node())
+    };
     let tables: [(&'static Pair, Side, Vec<Attack>); 12] = [
         (&ITHILTIR, Side::Server, http::on_server(&http::DASH)),
         (&ITHILTIR, Side::Client, clients().collect()),
         (&CORE, Side::Server, http::on_server(&http::CORE)),
-        (&CORE, Side::Client, clients().chain(http::on_node()).collect()),
+        (&CORE, Side::Client, nodes().collect()),
         (&CORE_GRPC, Side::Server, grpc::on_server()),
         (&CORE_GRPC, Side::Client, grpc::on_client()),
         (&NODEPASS, Side::Server, http::on_server(&http::MASTER)),
@@ -36,5 +40,6 @@ pub(crate) fn all() -> Vec<Case> {
     let cases = |(pair, side, attacks): (_, _, Vec<_>)| {
         attacks.into_iter().map(move |attack| Case { pair, side, attack })
     };
-    tables.into_iter().flat_map(cases).collect()
+    let secrets = [&ITHILTIR, &CORE, &CORE_GRPC, &NODEPASS, &NODE_RED].map(Case::of_secrets);
+    tables.into_iter().flat_map(cases).chain(secrets).collect()
 }

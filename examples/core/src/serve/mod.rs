@@ -36,7 +36,7 @@ pub struct Limits {
     pub http_body: usize,
     /// A message over gRPC, in bytes. Above it: `RESOURCE_EXHAUSTED`.
     pub grpc_message: usize,
-    /// Of the listener for HTTP; durations and the room for bodies hold for gRPC too.
+    /// Of the listener for HTTP. The one for gRPC has the same durations, and as much room for messages.
     pub server: server::Limits,
     /// Of the listener for gRPC alone.
     pub grpc: GrpcLimits,
