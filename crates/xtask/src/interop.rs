@@ -58,7 +58,7 @@ fn node_red(parts: &[String]) -> anyhow::Result<bool> {
 
 fn core(parts: &[String]) -> anyhow::Result<bool> {
     let scripts = root().join("examples/interop/core");
-    let binaries = binaries("core-example")?;
+    let binaries = binaries(&["core-example"])?;
     let begin = Instant::now();
     let folder = target_folder()?.join("interop/core");
     let (npm, pip) = (folder.join("npm"), folder.join("pip"));
