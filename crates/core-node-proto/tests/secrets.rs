@@ -160,7 +160,7 @@ impl World {
                     metadata.insert(grpc::KEY_HEADER, key);
                 }
                 assert_debug_hides(&metadata);
-                let outcome = self.ask(grpc::read_request(&request.path, &metadata, request.message));
+                let outcome = self.ask(grpc::read_request(request.path, &metadata, request.message));
                 let reply = outcome.map_err(|refusal| {
                     let (code, text) = grpc::status(&refusal);
                     assert_no_secret(&text, "the text of a status");
