@@ -13,7 +13,7 @@ use core_node_proto::agent::{
 };
 use core_node_proto::call::{Call, Failure, FailureKind, GrpcCode, Link};
 use core_node_proto::config::NodeConfig;
-use core_node_proto::message::{NodeError, NodeStats, SessionEvent, SystemStats};
+use core_node_proto::message::{HttpBody, JsonObject, NodeError, NodeStats, SessionEvent, SystemStats};
 use core_node_proto::value::{SessionEventType, UserId, VpnProtocol};
 use core_node_proto::{Method, Secret};
 use std::time::Duration;
@@ -219,6 +219,43 @@ fn a_confirmation_does_not_overtake_an_earlier_report_of_an_error() {
 }
 
 #[test]
+fn an_error_does_not_overtake_a_confirmation_under_way() {
+    let mut node = Node::start(config(), pending(5));
+    let lines = node.lines();
+    assert_eq!(lines, ["event Active", "grpc Heartbeat of 5", "grpc ConfirmConfigApplied 5"]);
+    let error = NodeError { message: "crashed".into(), code: None, details: None };
+    node.agent.0.report_error(error, node.now).unwrap();
+    assert_eq!(node.lines(), NONE);
+    let lines = node.ok(Method::ConfirmConfigApplied);
+    assert_eq!(lines, ["event Confirmed { revision: Revision(5) }", "http ReportError -"]);
+}
+
+#[test]
+fn an_error_with_details_too_deep_to_be_sent_is_refused() {
+    let deep = |levels: usize| {
+        let text = format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        Some(JsonObject::parse(&text).unwrap())
+    };
+    let error = |levels| NodeError { message: "x".into(), code: None, details: deep(levels) };
+    let mut node = Node::active();
+    let refused = node.agent.0.report_error(error(64), node.now);
+    assert!(matches!(refused, Err(CommandError::Invalid(_))), "{refused:?}");
+    assert_eq!(node.agent.0.report_error(error(63), node.now), Ok(()));
+    assert!(error(63).to_json().is_ok());
+
+    let mut node = Node::start(config(), restored(5));
+    node.lines();
+    node.reply(Method::Heartbeat, heartbeat_reply(true));
+    node.reply(Method::GetLatestConfig, config_reply(6));
+    node.counters(agent_support::xray(&[]));
+    let failed = ApplyFailed { message: "x".into(), code: Some("E".to_owned()), details: deep(64) };
+    node.agent.0.handle_applied(node.apply.take().unwrap(), Err(failed), node.now);
+    assert_eq!(node.lines(), ["event ApplyFailed { revision: Revision(6) }", "http ReportError E"]);
+    let Call::ReportError(sent) = &node.calls[&Method::ReportError].2 else { panic!() };
+    assert_eq!((sent.details.clone(), sent.check()), (None, Ok(())));
+}
+
+#[test]
 fn heartbeats_carry_the_revision_that_is_stored() {
     let mut node = Node::start(with_code(), Restored::Nothing);
     node.lines();
@@ -267,6 +304,33 @@ fn a_confirmation_is_tried_again_and_core_may_ask_to_sync_meanwhile() {
     assert_eq!(node.fail(Method::ConfirmConfigApplied, lost()), NONE);
     let lines = node.wait(Duration::from_millis(2_400));
     assert!(lines.contains(&"grpc ConfirmConfigApplied 5".to_owned()), "{lines:?}");
+}
+
+#[test]
+fn a_confirmation_is_made_up_when_the_configuration_cannot_be_fetched_meanwhile() {
+    let mut node = Node::start(config(), pending(5));
+    node.lines();
+    node.fail(Method::ConfirmConfigApplied, refused());
+    assert_eq!(node.reply(Method::Heartbeat, heartbeat_reply(true)), ["grpc GetLatestConfig"]);
+    assert_eq!(node.fail(Method::GetLatestConfig, code(GrpcCode::Internal)), NONE);
+    node.is_quiet = true;
+    let lines = node.wait(seconds(10));
+    assert_eq!(lines, ["grpc ConfirmConfigApplied 5"]);
+    assert_eq!(node.ok(Method::ConfirmConfigApplied), ["event Confirmed { revision: Revision(5) }"]);
+    assert_eq!(node.wait(seconds(20)), NONE);
+}
+
+#[test]
+fn a_heartbeat_does_not_shorten_the_wait_of_a_confirmation() {
+    let mut config = config();
+    (config.min_backoff, config.max_backoff) = (seconds(100), seconds(100));
+    let mut node = Node::start(config, pending(5));
+    node.lines();
+    node.fail(Method::ConfirmConfigApplied, refused());
+    node.is_quiet = true;
+    assert_eq!(node.reply(Method::Heartbeat, heartbeat_reply(false)), NONE);
+    let lines = node.wait(seconds(40));
+    assert!(!lines.iter().any(|line| line.contains("Confirm")), "{lines:?}");
 }
 
 #[test]
@@ -574,6 +638,41 @@ fn a_failure_at_the_end_is_not_tried_again() {
     node.lines();
     node.counters(agent_support::xray(&[(agent_support::USER, 1, 2)]));
     assert_eq!(node.fail(Method::ReportUsage, refused()), ["event Stopped { is_stored: true }"]);
+}
+
+#[test]
+fn the_end_sends_what_waits_also_when_the_counters_cannot_be_sampled() {
+    let mut node = Node::active();
+    node.agent.0.record_session(session(1), node.now).unwrap();
+    node.agent.0.stop(node.now);
+    assert_eq!(node.lines(), ["sample Counters"]);
+    assert_eq!(node.wait(Duration::from_millis(2_500)), ["http ReportSessionEvents 1"]);
+    assert_eq!(node.ok(Method::ReportSessionEvents), ["event Stopped { is_stored: true }"]);
+    assert_eq!(node.agent.0.dropped().sessions, 0);
+}
+
+#[test]
+fn the_end_within_the_sample_of_a_minute_sends_without_the_wait_of_a_minute() {
+    let mut config = config();
+    config.usage_spread = seconds(60);
+    let mut node = Node::active_with(config);
+    assert_eq!(node.wait(seconds(58)), ["sample Counters"]);
+    node.agent.0.stop(node.now);
+    let lines = node.counters(agent_support::xray(&[(agent_support::USER, 1, 2)]));
+    assert_eq!(lines, ["grpc ReportUsage u12 1+2 at 04:59.999"]);
+    assert_eq!(node.ok(Method::ReportUsage), ["event Stopped { is_stored: true }"]);
+}
+
+#[test]
+fn session_events_that_are_left_at_the_end_are_counted_as_dropped() {
+    let mut node = Node::active();
+    node.agent.0.record_session(session(1), node.now).unwrap();
+    node.agent.0.stop(node.now);
+    node.lines();
+    node.counters(agent_support::xray(&[]));
+    let lines = node.fail(Method::ReportSessionEvents, refused());
+    assert_eq!(lines, ["event Stopped { is_stored: true }"]);
+    assert_eq!((node.agent.0.dropped().sessions, node.agent.0.waiting_sessions()), (1, 0));
 }
 
 #[test]

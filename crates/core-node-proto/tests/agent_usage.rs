@@ -254,12 +254,12 @@ fn what_is_given_back_is_told_after_it_is_stored_and_again_after_a_crash() {
 }
 
 #[test]
-fn a_batch_that_may_be_cores_is_too_old_to_be_sent_again_after_a_day() {
+fn a_batch_that_may_be_cores_is_too_old_to_be_sent_again_an_hour_before_core_forgets_it() {
     let (mut node, _) = sampled(config(), 7);
     node.fail(USAGE, lost());
-    let mut again = node.restart(config(), "2030-01-03T03:05:00.000Z");
+    let mut again = node.restart(config(), "2030-01-03T02:05:00.000Z");
     assert!(again.lines().contains(&"grpc ReportUsage u12 7+0 at 04:59.999".to_owned()));
-    let mut late = node.restart(config(), "2030-01-03T03:05:00.001Z");
+    let mut late = node.restart(config(), "2030-01-03T02:05:00.001Z");
     let lines = late.lines();
     assert!(lines[1].starts_with("event Returned(Returned { number: 0, reason: Quarantined"), "{lines:?}");
 }
@@ -397,4 +397,82 @@ fn telemt_and_xray_count_side_by_side() {
     node.counters(counters);
     assert_eq!(node.agent.0.accumulated(), Traffic { up: 6, down: 8 });
     assert!(node.now == epoch());
+}
+
+#[test]
+fn outbounds_that_were_not_sent_yet_at_a_crash_are_sent_after_it() {
+    let mut spread = config();
+    (spread.usage_spread, spread.seed) = (seconds(60), 1);
+    let mut node = Node::active_with(spread);
+    node.wait(seconds(58));
+    assert_eq!(node.counters(outbound(5)), NONE);
+    let mut again = node.restart(config(), "2030-01-02T03:05:01.000Z");
+    assert_eq!(again.lines(), ["event Active", "grpc ReportOutboundUsage direct 5+1"]);
+}
+
+#[test]
+fn outbounds_that_core_has_certainly_not_taken_are_sent_after_a_restart() {
+    const OUTBOUND: Method = Method::ReportOutboundUsage;
+    for failures in [
+        vec![refused()],
+        vec![code(GrpcCode::Unauthenticated)],
+        vec![code(GrpcCode::Unimplemented), status(404)],
+        vec![code(GrpcCode::ResourceExhausted)],
+    ] {
+        let mut node = Node::active();
+        node.wait(seconds(58));
+        node.counters(outbound(5));
+        for failure in failures {
+            node.fail(OUTBOUND, failure);
+        }
+        let mut again = node.restart(config(), "2030-01-02T03:05:10.000Z");
+        assert_eq!(again.lines(), ["event Active", "grpc ReportOutboundUsage direct 5+1"]);
+    }
+}
+
+#[test]
+fn a_batch_that_core_has_certainly_not_taken_is_not_too_old() {
+    let (mut node, first) = sampled(config(), 7);
+    node.fail(USAGE, refused());
+    let mut late = node.restart(config(), "2030-01-05T03:05:00.000Z");
+    assert_eq!(late.lines(), ["event Active", &first[0]]);
+}
+
+#[test]
+fn a_refusal_does_not_make_sure_of_a_batch_that_was_lost_before() {
+    let (mut node, _) = sampled(config(), 7);
+    node.fail(USAGE, lost());
+    node.wait(seconds(2));
+    node.fail(USAGE, refused());
+    let mut late = node.restart(config(), "2030-01-05T03:05:00.000Z");
+    let lines = late.lines();
+    assert!(lines[1].contains("reason: Quarantined"), "{lines:?}");
+}
+
+#[test]
+fn a_batch_that_may_not_go_any_more_while_it_is_stored_was_not_sent() {
+    let mut node = Node::active();
+    node.stores = false;
+    node.wait(seconds(58));
+    assert_eq!(node.counters(outbound(5)), ["store"]);
+    node.is_quiet = false;
+    node.wait(seconds(10));
+    assert_eq!(node.fail(Method::Heartbeat, code(GrpcCode::Unauthenticated)), ["event Unauthorized"]);
+    assert_eq!(node.stored(), ["store"]);
+    node.stored();
+    let mut again = node.restart(config(), "2030-01-02T03:05:20.000Z");
+    let lines = again.lines();
+    assert!(lines.contains(&"grpc ReportOutboundUsage direct 5+1".to_owned()), "{lines:?}");
+}
+
+#[test]
+fn a_counter_that_vanishes_and_comes_back_counts_from_0() {
+    let mut node = Node::active();
+    let mut accumulated = |users: &[(&str, u64, u64)]| {
+        node.counters(xray(users));
+        node.agent.0.accumulated().up
+    };
+    assert_eq!(accumulated(&[(USER, 100, 0), ("u13.l1.s46.i6", 1, 0)]), 101);
+    assert_eq!(accumulated(&[("u13.l1.s46.i6", 1, 0)]), 101);
+    assert_eq!(accumulated(&[(USER, 150, 0), ("u13.l1.s46.i6", 1, 0)]), 251);
 }

@@ -141,11 +141,9 @@ pub(super) fn merge_oldest(
     let mut count = 2.min(never_sent);
     while count >= 2 {
         let mut end = from + count;
-        if count > 2 {
-            // A whole freeze, or else two batches of one instant could come to hold the same entries.
-            let instant = instant(&waiting[end - 1]);
-            end += waiting.iter().skip(end).take_while(|batch| self::instant(batch) == instant).count();
-        }
+        // A whole freeze, or else two batches of one instant could come to hold the same entries.
+        let instant = instant(&waiting[end - 1]);
+        end += waiting.iter().skip(end).take_while(|batch| self::instant(batch) == instant).count();
         let (merged, rest) = merge(waiting.range(from..end), limits);
         if merged.len() < end - from {
             let after = waiting.split_off(end);
@@ -249,6 +247,17 @@ mod tests {
             [vec![(1, 20), (2, 10), (3, 10)], vec![(1, 10), (4, 10)]]
         );
         assert_eq!(instant(&waiting[0]), Some(at(1)));
+    }
+
+    #[test]
+    fn no_batch_of_a_freeze_is_left_that_a_half_of_a_merged_one_could_look_like() {
+        let mut waiting: VecDeque<_> = freeze(&mut accumulated([3], 10), at(0), LIMITS).into();
+        // The limits were others then.
+        waiting.extend(freeze(&mut accumulated(1..=3, 10), at(1), Limits { entries: 2, ..LIMITS }));
+        merge_oldest(&mut waiting, 0, LIMITS);
+        assert_eq!(waiting.len(), 1);
+        let up: Vec<_> = waiting[0].entries.iter().map(|entry| entry.bytes_up.get()).collect();
+        assert_eq!(up, [10, 10, 20]);
     }
 
     #[test]

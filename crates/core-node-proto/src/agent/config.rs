@@ -41,7 +41,8 @@ pub struct Config {
     /// Traffic that was frozen on the minute is sent after a wait below this that is always the same for one seed, so that
     /// many nodes do not fall on Core at once. 60 s; zero is at once.
     pub usage_spread: Duration,
-    /// How long a sample of the counters may take, above 0; then the agent goes on without. 5 s.
+    /// How long a sample of the counters may take, above 0; then the agent goes on without. 5 s. At the end at most
+    /// half of [`stop_timeout`](Self::stop_timeout).
     pub sample_timeout: Duration,
     /// How long session events may wait for more of them, above 0. 5 s.
     pub session_period: Duration,
@@ -80,8 +81,8 @@ pub struct Config {
     pub usage_policy: Policy,
     /// The same of outbounds, where Core cannot recognise what it took already. It is discarded.
     pub outbound_policy: Policy,
-    /// How long a batch that Core may have taken is sent again before it is handed to the application: as long as Core
-    /// recognises it. 24 h.
+    /// How long a batch that Core may have taken is sent again before it is handed to the application: somewhat shorter
+    /// than Core recognises it, which is 24 h from when it has got it first. 23 h.
     pub resend_window: Duration,
     /// How many answers `UNKNOWN` in a row make the agent suspect its key; at least 1. 5.
     pub suspect_after: u32,
@@ -188,7 +189,7 @@ impl Config {
             max_batches: 1_440,
             usage_policy: Policy::Resend,
             outbound_policy: Policy::Discard,
-            resend_window: minutes(24 * 60),
+            resend_window: minutes(23 * 60),
             suspect_after: 5,
             mismatch_after: 3,
             max_anomalies: 16,

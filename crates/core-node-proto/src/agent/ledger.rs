@@ -54,21 +54,20 @@ pub(super) fn take(last: &mut Option<Last>, sample: ProxyCounters) -> Rises {
 }
 
 fn rises(last: &mut Arc<Table>, sample: Table, unseen: Unseen) -> (Vec<(Box<str>, Traffic)>, bool) {
-    let changed: Vec<_> = sample.into_iter().filter(|(name, value)| last.get(name) != Some(value)).collect();
-    if changed.is_empty() {
+    if **last == sample {
         return (Vec::new(), false);
     }
-    let last = Arc::make_mut(last);
     let mut rises = Vec::new();
-    for (name, value) in changed {
-        let before = last.insert(name.clone(), value).unwrap_or(match unseen {
+    for (name, &value) in &sample {
+        let before = last.get(name).copied().unwrap_or(match unseen {
             Unseen::Zero => Traffic::default(),
             Unseen::Itself => value,
         });
         let rise = value.since(before);
         if !rise.is_zero() {
-            rises.push((name, rise));
+            rises.push((name.clone(), rise));
         }
     }
+    *last = Arc::new(sample);
     (rises, true)
 }

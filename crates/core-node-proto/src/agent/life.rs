@@ -192,6 +192,7 @@ impl Agent {
             self.sync(SyncInput::NeedSync);
         } else {
             self.repeated_syncs = 0;
+            self.sync(SyncInput::InStep);
         }
     }
 }

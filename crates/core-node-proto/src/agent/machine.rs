@@ -5,10 +5,11 @@ use super::counters::{Counters, Traffic};
 use super::link::LinkState;
 use super::output::{ApplyFailed, ApplyId, CallId, CommandError, Event, Output, Seen, StoreFailed, StoreId};
 use super::reports::Sessions;
+use super::sending::Sending;
 use super::snapshot::{Restored, Snapshot};
 use super::storing::Storing;
 use super::sync::{Sync, SyncInput};
-use super::traffic::{Sending, Wanted};
+use super::traffic::Wanted;
 use super::{Config, ConfigError};
 use crate::Secret;
 use crate::call::{Failure, Link, Reply};
@@ -42,6 +43,8 @@ pub struct Agent {
     /// Counts keys.
     pub(super) key_generation: u64,
     pub(super) wanted: Option<Wanted>,
+    /// When the usage period ends on the wall clock, in milliseconds since 1970.
+    pub(super) period_end: i64,
     pub(super) usage: Sending,
     pub(super) outbound: Sending,
     /// How long traffic of a whole period waits before it is sent.
@@ -173,6 +176,7 @@ impl Agent {
             last_id: 0,
             key_generation: 0,
             wanted: None,
+            period_end: i64::MAX,
             usage: Sending::default(),
             outbound: Sending::default(),
             usage_wait,
@@ -268,10 +272,7 @@ impl Agent {
     pub fn set_wall_clock(&mut self, wall_clock: Timestamp, now: Instant) {
         self.at(now);
         self.clock.set(wall_clock, self.now);
-        // What is due stays due: a driver sets the clock before it lets time pass.
-        if self.timers.is_ahead(&Timer::Period, self.now) {
-            self.arm_period();
-        }
+        self.rearm_period();
     }
 
     /// Core has answered a call.

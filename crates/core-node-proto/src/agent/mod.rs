@@ -25,6 +25,7 @@ mod link;
 mod machine;
 mod output;
 mod reports;
+mod sending;
 mod snapshot;
 mod stop;
 mod storing;

@@ -127,8 +127,9 @@ impl Agent {
     }
 
     pub(super) fn send_error(&mut self) {
-        let is_held =
-            self.timers.is_set(&Timer::Error) || self.is_flying(Purpose::Error) || !self.may_flush();
+        // Core would take a confirmation that it gets after the error for the later news, and the node for well.
+        let is_flying = self.is_flying(Purpose::Error) || self.is_flying(Purpose::Confirm);
+        let is_held = self.timers.is_set(&Timer::Error) || is_flying || !self.may_flush();
         let Some(error) = self.state.error.clone().filter(|_| !is_held) else { return };
         self.flying_error = Some(Arc::clone(&error));
         if !self.send(Purpose::Error, Call::ReportError(NodeError::clone(&error))) {

@@ -43,6 +43,8 @@ impl Agent {
         self.retry_traffic();
         self.retry_reports();
         self.sample_before_stop();
+        // Without a sample there is still something to send, and time for it.
+        self.arm(Timer::Sample, self.config.sample_timeout.min(self.config.stop_timeout / 2));
         self.arm(Timer::Stop, self.config.stop_timeout);
     }
 
@@ -61,6 +63,8 @@ impl Agent {
         for purpose in flying {
             self.cancel(purpose);
         }
+        self.dropped.sessions += self.sessions.waiting.len() as u64;
+        self.sessions.waiting.clear();
         self.life = Life::Closed;
         self.timers.clear();
         let is_stored = self.storing.is_clean();

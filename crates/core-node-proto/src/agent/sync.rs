@@ -26,6 +26,8 @@ pub(super) enum Sync {
 /// What moves it.
 pub(super) enum SyncInput {
     NeedSync,
+    /// Core does not ask to sync.
+    InStep,
     Fetched(ConfigReply),
     NotFetched(Fetch),
     Sampled,
@@ -57,6 +59,10 @@ impl Agent {
     pub(super) fn sync(&mut self, input: SyncInput) {
         self.sync = match (mem::replace(&mut self.sync, Sync::Idle), input) {
             (Sync::Idle, SyncInput::NeedSync) => self.fetch(),
+            // Core asks for nothing and may not know yet what it has: another configuration could not be had meanwhile.
+            (Sync::Idle, SyncInput::InStep) if self.state.is_confirm_pending => {
+                Sync::Confirming(self.storing.change)
+            }
             // A confirmation that is under way answers the question by itself.
             (Sync::Confirming(change), SyncInput::NeedSync) => {
                 if self.timers.is_set(&Timer::Confirm) {
@@ -90,7 +96,11 @@ impl Agent {
             | (same @ (Sync::Applying(..) | Sync::Cooling), SyncInput::NeedSync)
             | (
                 same,
-                SyncInput::Fetched(_) | SyncInput::NotFetched(_) | SyncInput::Sampled | SyncInput::Stored,
+                SyncInput::InStep
+                | SyncInput::Fetched(_)
+                | SyncInput::NotFetched(_)
+                | SyncInput::Sampled
+                | SyncInput::Stored,
             )
             | (same, SyncInput::Applied(..) | SyncInput::Confirmed(_) | SyncInput::CoolingOver) => same,
         };
@@ -169,8 +179,13 @@ impl Agent {
         if error.message.is_empty() {
             error.message = "the configuration could not be applied".to_owned();
         }
+        // What cannot be sent is left out.
+        match error.check() {
+            Err(wrong) if wrong.path() == "code" => error.code = None,
+            Err(_) | Ok(()) => {}
+        }
         if error.check().is_err() {
-            error.code = None;
+            error.details = None;
         }
         self.keep_error(error);
         self.cool()

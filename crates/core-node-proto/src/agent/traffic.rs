@@ -1,22 +1,15 @@
-//! From samples of counters to batches that Core has taken. §9.1 to §9.3.
+//! From samples of counters to frozen batches. §9.1, §9.2.
 
-use super::Config;
-use super::batch::{self, Batch, Limits};
-use super::calls::Purpose;
-use super::config::Policy;
+use super::batch::{self, Limits};
 use super::counters::{Counters, Traffic};
 use super::ledger;
 use super::machine::{Agent, Life, Timer};
-use super::output::{Event, Output, ReturnReason, Returned, ReturnedContent, Sampling};
-use super::snapshot::Snapshot;
+use super::output::{Event, Output, Sampling};
 use super::sync::{SyncInput, map_of};
 use crate::attribution::{self, Anomaly};
-use crate::call::{Call, Outcome};
 use crate::config::ClientMap;
-use crate::message::{MAX_TEXT_CHARACTERS, OutboundItem, OutboundUsage, Usage, UsageEntry};
+use crate::message::MAX_TEXT_CHARACTERS;
 use crate::value::{Timestamp, ValueError};
-use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// What a sample was asked for.
@@ -28,68 +21,6 @@ pub(super) struct Wanted {
     is_for_stop: bool,
 }
 
-/// How the oldest batch fares. None of it is stored: a batch that was sent before a restart may have been taken.
-#[derive(Default)]
-pub(super) struct Sending {
-    /// The change that says that it is sent; it waits until that is stored.
-    gate: Option<u64>,
-    /// Whether Core may have taken it already.
-    may_be_taken: bool,
-    failures: u32,
-}
-
-/// What batches of users and of outbounds differ in.
-pub(super) trait Entry: Clone {
-    const PURPOSE: Purpose;
-    const TIMER: Timer;
-    fn waiting(state: &mut Snapshot) -> &mut VecDeque<Batch<Self>>;
-    fn sending(agent: &mut Agent) -> &mut Sending;
-    fn policy(config: &Config) -> Policy;
-    fn call(entries: &[Self]) -> Call;
-    fn content(entries: Arc<[Self]>) -> ReturnedContent;
-}
-
-impl Entry for UsageEntry {
-    const PURPOSE: Purpose = Purpose::Usage;
-    const TIMER: Timer = Timer::Usage;
-    fn waiting(state: &mut Snapshot) -> &mut VecDeque<Batch<Self>> {
-        &mut state.usage
-    }
-    fn sending(agent: &mut Agent) -> &mut Sending {
-        &mut agent.usage
-    }
-    fn policy(config: &Config) -> Policy {
-        config.usage_policy
-    }
-    fn call(entries: &[Self]) -> Call {
-        Call::ReportUsage(Usage { entries: entries.to_vec() })
-    }
-    fn content(entries: Arc<[Self]>) -> ReturnedContent {
-        ReturnedContent::Usage(entries)
-    }
-}
-
-impl Entry for OutboundItem {
-    const PURPOSE: Purpose = Purpose::Outbound;
-    const TIMER: Timer = Timer::Outbound;
-    fn waiting(state: &mut Snapshot) -> &mut VecDeque<Batch<Self>> {
-        &mut state.outbound
-    }
-    fn sending(agent: &mut Agent) -> &mut Sending {
-        &mut agent.outbound
-    }
-    fn policy(config: &Config) -> Policy {
-        config.outbound_policy
-    }
-    fn call(entries: &[Self]) -> Call {
-        Call::ReportOutboundUsage(OutboundUsage { items: entries.to_vec() })
-    }
-    fn content(entries: Arc<[Self]>) -> ReturnedContent {
-        ReturnedContent::Outbound(entries)
-    }
-}
-
-/// Sampling and freezing.
 impl Agent {
     /// A usage period is over.
     pub(super) fn period_over(&mut self) {
@@ -109,8 +40,22 @@ impl Agent {
     pub(super) fn arm_period(&mut self) {
         let period = i64::try_from(self.config.usage_period.as_millis()).unwrap_or(i64::MAX);
         let at = self.clock.at(self.now).unix_milliseconds();
-        let wait = u64::try_from(period - at.rem_euclid(period)).unwrap_or(u64::MAX);
-        self.arm(Timer::Period, Duration::from_millis(wait));
+        let wait = period - at.rem_euclid(period);
+        self.period_end = at.saturating_add(wait);
+        self.arm(Timer::Period, Duration::from_millis(u64::try_from(wait).unwrap_or(u64::MAX)));
+    }
+
+    /// The wall clock was set: the period ends as it says, at once if it says that it has ended.
+    pub(super) fn rearm_period(&mut self) {
+        // What is due stays due: a driver sets the clock before it lets time pass.
+        if !self.timers.is_ahead(&Timer::Period, self.now) {
+            return;
+        }
+        if self.clock.at(self.now).unix_milliseconds() >= self.period_end {
+            self.arm(Timer::Period, Duration::ZERO);
+        } else {
+            self.arm_period();
+        }
     }
 
     pub(super) fn sample_before_apply(&mut self) {
@@ -134,7 +79,12 @@ impl Agent {
     pub(super) fn sampled(&mut self) {
         let Some(wanted) = self.wanted.take() else { return };
         self.timers.set(Timer::Sample, None);
+        let (usage_was_idle, outbound_was_idle) =
+            (self.state.usage.is_empty(), self.state.outbound.is_empty());
         self.freeze(wanted.period_end);
+        if wanted.period_end.is_some() && !wanted.is_for_stop {
+            self.spread(usage_was_idle, outbound_was_idle);
+        }
         if wanted.period_end.is_some() {
             self.forget_previous();
         }
@@ -208,20 +158,20 @@ impl Agent {
         }
     }
 
-    /// Moves what has accumulated into batches. Those of a whole period are sent after a wait.
+    /// Moves what has accumulated into batches.
     fn freeze(&mut self, period_end: Option<Timestamp>) {
-        let (usage_was_idle, outbound_was_idle) =
-            (self.state.usage.is_empty(), self.state.outbound.is_empty());
         self.freeze_users(period_end);
         self.freeze_outbounds();
-        if period_end.is_some() && !self.usage_wait.is_zero() {
-            let is_new = |was_idle: bool, is_empty: bool| was_idle && !is_empty;
-            let usage = is_new(usage_was_idle, self.state.usage.is_empty());
-            let outbound = is_new(outbound_was_idle, self.state.outbound.is_empty());
-            for (timer, is_new) in [(Timer::Usage, usage), (Timer::Outbound, outbound)] {
-                if is_new && !self.timers.is_set(&timer) {
-                    self.arm(timer, self.usage_wait);
-                }
+    }
+
+    /// Lets the first batches of a whole period wait, so that not all nodes send at once.
+    fn spread(&mut self, usage_was_idle: bool, outbound_was_idle: bool) {
+        let is_new = |was_idle: bool, is_empty: bool| was_idle && !is_empty;
+        let usage = is_new(usage_was_idle, self.state.usage.is_empty());
+        let outbound = is_new(outbound_was_idle, self.state.outbound.is_empty());
+        for (timer, is_new) in [(Timer::Usage, usage), (Timer::Outbound, outbound)] {
+            if is_new && !self.usage_wait.is_zero() && !self.timers.is_set(&timer) {
+                self.arm(timer, self.usage_wait);
             }
         }
     }
@@ -280,131 +230,4 @@ impl Agent {
             self.touch();
         }
     }
-}
-
-/// Sending.
-impl Agent {
-    /// Makes the oldest batch ready to be sent, or gives it back if it must not be.
-    pub(super) fn prepare<E: Entry>(&mut self) {
-        while self.may_flush() && !self.is_flying(E::PURPOSE) {
-            let is_held = self.timers.is_set(&E::TIMER);
-            let now = self.clock.at(self.now);
-            let Some(head) = E::waiting(&mut self.state).front_mut() else { return };
-            let Some(first_attempt) = head.first_attempt else {
-                head.first_attempt = Some(now);
-                self.touch();
-                *E::sending(self) = Sending { gate: Some(self.storing.change), ..Sending::default() };
-                return;
-            };
-            let sending = E::sending(self);
-            // Only what was restored has a first attempt and no gate.
-            sending.may_be_taken |= sending.gate.is_none();
-            sending.gate.get_or_insert(0);
-            if is_held || !sending.may_be_taken {
-                return;
-            }
-            match E::policy(&self.config) {
-                Policy::Resend if !is_older(first_attempt, self.config.resend_window, now) => return,
-                Policy::Resend | Policy::Quarantine => self.give_back::<E>(ReturnReason::Quarantined),
-                Policy::Discard => self.give_back::<E>(ReturnReason::Discarded),
-            }
-        }
-    }
-
-    pub(super) fn send_batch<E: Entry>(&mut self) {
-        let is_held = self.timers.is_set(&E::TIMER) || self.is_flying(E::PURPOSE) || !self.may_flush();
-        let gate = E::sending(self).gate;
-        if is_held || !gate.is_some_and(|gate| self.storing.has(gate)) {
-            return;
-        }
-        let Some(head) = E::waiting(&mut self.state).front_mut() else { return };
-        head.attempts = head.attempts.saturating_add(1);
-        let call = E::call(&head.entries);
-        if !self.send(E::PURPOSE, call) {
-            self.arm(E::TIMER, self.config.missing_wait);
-        }
-    }
-
-    pub(super) fn batch_ended<E: Entry>(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Acked => {
-                self.take_head::<E>();
-            }
-            Outcome::NotApplied => self.hold::<E>(),
-            // It waits for a key that Core knows, or goes another way.
-            Outcome::Auth | Outcome::Missing => {}
-            // A Core that took it before would have known it again.
-            Outcome::Rejected => self.isolate::<E>(),
-            Outcome::TooLarge if E::sending(self).may_be_taken => {
-                self.give_back::<E>(ReturnReason::Quarantined);
-            }
-            Outcome::TooLarge => self.isolate::<E>(),
-            Outcome::Ambiguous => {
-                E::sending(self).may_be_taken = true;
-                if E::policy(&self.config) == Policy::Resend {
-                    self.hold::<E>();
-                }
-            }
-        }
-    }
-
-    fn hold<E: Entry>(&mut self) {
-        let sending = E::sending(self);
-        let failures = sending.failures;
-        sending.failures = failures.saturating_add(1);
-        let wait = self.backoff(failures);
-        self.arm(E::TIMER, wait);
-    }
-
-    fn take_head<E: Entry>(&mut self) -> Option<Batch<E>> {
-        *E::sending(self) = Sending::default();
-        self.timers.set(E::TIMER, None);
-        self.touch();
-        E::waiting(&mut self.state).pop_front()
-    }
-
-    /// Finds the entry that Core does not take, by halves.
-    fn isolate<E: Entry>(&mut self) {
-        let Some(head) = E::waiting(&mut self.state).front() else { return };
-        let Some([left, right]) = head.halves() else {
-            return self.give_back::<E>(ReturnReason::Refused);
-        };
-        self.take_head::<E>();
-        let waiting = E::waiting(&mut self.state);
-        waiting.push_front(right);
-        waiting.push_front(left);
-    }
-
-    /// Takes the oldest batch out and keeps it until the application was told.
-    fn give_back<E: Entry>(&mut self, reason: ReturnReason) {
-        let Some(batch) = self.take_head::<E>() else { return };
-        let number = self.state.next_returned;
-        self.state.next_returned = number.saturating_add(1);
-        self.state.returned.push(Returned { number, reason, content: E::content(batch.entries) });
-        self.returned_gate = self.storing.change;
-    }
-
-    /// Tells the application what it gets back, once that is stored.
-    pub(super) fn hand_over(&mut self) {
-        if self.state.returned.is_empty() || !self.storing.has(self.returned_gate) {
-            return;
-        }
-        for returned in std::mem::take(&mut self.state.returned) {
-            self.event(Event::Returned(returned));
-        }
-        self.touch();
-    }
-
-    /// Lets what waits for another try go at once: there is a way again.
-    pub(super) fn retry_traffic(&mut self) {
-        for timer in [Timer::Usage, Timer::Outbound] {
-            self.timers.set(timer, None);
-        }
-        (self.usage.failures, self.outbound.failures) = (0, 0);
-    }
-}
-
-fn is_older(than: Timestamp, window: Duration, now: Timestamp) -> bool {
-    let age = now.unix_milliseconds().saturating_sub(than.unix_milliseconds());
-    u128::try_from(age).is_ok_and(|age| age > window.as_millis())
 }

@@ -2,7 +2,7 @@
 
 use super::json::{HttpBody, JsonObject, ObjectWriter, Raw, body, members, optional, required};
 use super::{FieldError, MAX_TEXT_CHARACTERS};
-use crate::json::{MAX_JSON_DEPTH, Scalar, is_too_deep};
+use crate::json::{MAX_JSON_DEPTH, Scalar, is_deeper};
 use crate::value::ValueError;
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub struct NodeError {
     pub message: String,
     /// Which kind of error it is, up to 256 characters.
     pub code: Option<String>,
-    /// More about it.
+    /// More about it, at most 63 levels deep: it is one level of the message.
     pub details: Option<JsonObject>,
 }
 
@@ -46,7 +46,13 @@ impl NodeError {
             return Err(FieldError::new("message", ValueError::Missing));
         }
         let code = self.code.as_deref().unwrap_or_default();
-        ValueError::check_length(code, 0, MAX_TEXT_CHARACTERS).map_err(|error| FieldError::new("code", error))
+        ValueError::check_length(code, 0, MAX_TEXT_CHARACTERS)
+            .map_err(|error| FieldError::new("code", error))?;
+        let details = self.details.as_ref().map(JsonObject::text).unwrap_or_default();
+        if is_deeper(details.as_bytes(), MAX_JSON_DEPTH - 1) {
+            return Err(FieldError::new("details", ValueError::TooDeep(MAX_JSON_DEPTH - 1)));
+        }
+        Ok(())
     }
 }
 
@@ -64,17 +70,12 @@ impl HttpBody for NodeError {
 
     fn to_json(&self) -> Result<Vec<u8>, FieldError> {
         self.check()?;
-        let json = ObjectWriter::body(|object| {
+        Ok(ObjectWriter::body(|object| {
             object.text("message", &self.message);
             object.optional_text("code", self.code.as_deref());
             if let Some(details) = &self.details {
                 object.json("details", details);
             }
-        });
-        // The details are one level deeper here than they were alone.
-        if is_too_deep(&json) {
-            return Err(FieldError::new("details", ValueError::TooDeep(MAX_JSON_DEPTH)));
-        }
-        Ok(json)
+        }))
     }
 }

@@ -8,7 +8,7 @@ mod proxies;
 mod travel;
 
 pub(crate) use faults::Faults;
-pub(crate) use proxies::{Proxies, USERS};
+pub(crate) use proxies::{OUTBOUND, Proxies, USERS};
 
 use core_node_proto::agent::{self, Agent, ApplyFailed, Counters, Restored, Sampling, Seen};
 use core_node_proto::call::{Failure, FailureKind, Link, Reply};
@@ -94,6 +94,8 @@ pub(crate) struct World {
     due: BTreeMap<(Instant, u64), Due>,
     sequence: u64,
     pub(crate) events: VecDeque<agent::Event>,
+    /// What the agent has given back of outbound traffic, by number: after a crash it is told again.
+    returned: BTreeMap<u64, u64>,
     pub(crate) core_events: VecDeque<core::Event>,
     /// The calls that the agent made, in order.
     pub(crate) calls: Vec<(Link, core_node_proto::Method)>,
@@ -126,6 +128,7 @@ impl World {
             due: BTreeMap::new(),
             sequence: 0,
             events: VecDeque::new(),
+            returned: BTreeMap::new(),
             core_events: VecDeque::new(),
             calls: Vec::new(),
             configure,
@@ -164,6 +167,14 @@ impl World {
             let code = core::CodeDigest::of(&code);
             self.tables.apply(&[Change::CodeAdded { code, expires: None }]);
         }
+    }
+
+    /// The node becomes another one, by another code.
+    pub(crate) fn register_anew(&mut self) {
+        self.add_code();
+        let (code, now) = (self.code(), self.now);
+        self.agent.as_mut().unwrap().register(code, now).unwrap();
+        self.drain();
     }
 
     /// Publishes another configuration, with what the proxies are to serve.
@@ -387,12 +398,13 @@ impl World {
             }
             agent::Output::Event(event) => {
                 if matches!(event, agent::Event::RegistrationRefused { .. }) {
-                    self.add_code();
-                    let (code, now) = (self.code(), self.now);
-                    self.agent.as_mut().unwrap().register(code, now).unwrap();
+                    self.register_anew();
                 }
                 if let agent::Event::Registered { node_id } = &event {
                     self.own(node_id.clone());
+                }
+                if let agent::Event::Returned(returned) = &event {
+                    self.note(returned);
                 }
                 self.events.push_back(event);
             }
@@ -404,7 +416,14 @@ impl World {
         let core = self.core.as_mut().map(Core::directory_mut);
         for directory in core.into_iter().chain([&mut self.tables.directory]) {
             directory.add_inbound(NodeProtocolId::new(INBOUND).unwrap(), node.clone());
-            directory.add_outbound(node.clone(), "direct");
+            directory.add_outbound(node.clone(), OUTBOUND);
+        }
+    }
+
+    fn note(&mut self, returned: &agent::Returned) {
+        if let agent::ReturnedContent::Outbound(items) = &returned.content {
+            let bytes = items.iter().map(|item| item.bytes_up.get() + item.bytes_down.get()).sum();
+            self.returned.insert(returned.number, bytes);
         }
     }
 
@@ -442,6 +461,12 @@ impl World {
         is_known && self.agent.as_ref().and_then(Agent::revision) == Some(self.published())
     }
 
+    /// Whether the agent runs what is published and has said so, even if something else has arrived since.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        let is_known = self.node().is_some_and(|node| node.sync_status != SyncStatus::PENDING);
+        is_known && self.agent.as_ref().and_then(Agent::revision) == Some(self.published())
+    }
+
     /// Returns all bytes of users that Core has stored.
     pub(crate) fn stored(&self) -> agent::Traffic {
         self.tables.usage.values().fold(agent::Traffic::default(), |sum, traffic| {
@@ -449,7 +474,17 @@ impl World {
         })
     }
 
-    /// Whether everything that the proxies have shown is stored at Core.
+    /// Whether of the outbound traffic nothing is stored twice, and nothing is missing that was not given back. A link that
+    /// delivers calls twice makes Core count twice: nothing in them tells.
+    pub(crate) fn is_outbound_right(&self) -> bool {
+        let total = |traffic: agent::Traffic| traffic.up + traffic.down;
+        let stored: u64 =
+            self.tables.outbounds.values().map(|sum| sum.bytes_up.get() + sum.bytes_down.get()).sum();
+        let (shown, returned) = (total(self.proxies.shown_outbound()), self.returned.values().sum::<u64>());
+        stored <= shown && shown <= stored + returned
+    }
+
+    /// Whether everything that the proxies have shown of users is stored at Core.
     pub(crate) fn is_settled(&self) -> bool {
         self.stored() == self.proxies.shown()
             && self.agent.as_ref().is_some_and(|agent| agent.waiting_batches() == 0)

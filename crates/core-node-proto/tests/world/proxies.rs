@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const PROXY: Proxy = Proxy::Xray;
+pub(crate) const OUTBOUND: &str = "direct";
 pub(crate) const USERS: [i64; 3] = [12, 13, 14];
 
 /// One proxy, which was started before the agent and outlives it.
 #[derive(Default)]
 pub(crate) struct Proxies {
     users: BTreeMap<Box<str>, Traffic>,
+    outbound: Traffic,
     served: Vec<Box<str>>,
     /// Whether nobody sends anything any more.
     pub(crate) is_idle: bool,
@@ -47,15 +49,22 @@ impl Proxies {
                 let more = Traffic { up: random.u64(..1_000), down: random.u64(..1_000_000) };
                 let traffic = self.users.entry(name.clone()).or_default();
                 *traffic = traffic.plus(more);
+                self.outbound = self.outbound.plus(more);
             }
         }
         let started_at = "2030-01-01T00:00:00.000Z".parse().unwrap();
         let mut sample = ProxyCounters::new(PROXY, started_at, true);
         sample.users.clone_from(&self.users);
+        sample.outbounds.insert(OUTBOUND.into(), self.outbound);
         sample
     }
 
-    /// Returns all that was counted.
+    /// Returns what went through the outbound.
+    pub(crate) fn shown_outbound(&self) -> Traffic {
+        self.outbound
+    }
+
+    /// Returns all that was counted of users.
     pub(crate) fn shown(&self) -> Traffic {
         self.users.values().fold(Traffic::default(), |sum, traffic| sum.plus(*traffic))
     }

@@ -39,6 +39,7 @@ pub(super) fn all() -> Vec<Stage> {
         stage("interop", Extent::Full, 20, Work::Check(checks::interop)),
         stage("attack", Extent::Full, 15, Work::Check(checks::attack)),
         stage("long-attack", Extent::Nightly, 25, Work::Check(checks::long_attack)),
+        stage("simulation", Extent::Nightly, 40, Work::Commands(|| Ok(vec![simulation()]))),
         stage("fuzz", Extent::Nightly, 30, Work::Check(checks::fuzz)),
     ]
 }
@@ -79,6 +80,15 @@ fn features() -> anyhow::Result<Vec<Command>> {
     }
     commands.iter_mut().for_each(|command| _ = command.env("RUSTFLAGS", "-Dwarnings"));
     Ok(commands)
+}
+
+/// Many more lives of the simulation than the tests have, at the speed of a release.
+fn simulation() -> Command {
+    let test =
+        ["test", "--release", "--package", "core-node-proto", "--test", "simulation", "--", "--nocapture"];
+    let mut command = cargo(&test);
+    command.env("SIMULATION_SEEDS", "100000");
+    command
 }
 
 fn wasm() -> Vec<Command> {

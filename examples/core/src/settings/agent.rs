@@ -70,7 +70,7 @@ pub struct AgentSettings {
     #[arg(long, value_enum, default_value_t = OnAmbiguous::Discard)]
     pub outbound_policy: OnAmbiguous,
     /// How long a batch that Core may have taken is sent again.
-    #[arg(long, default_value = "24h", value_parser = duration)]
+    #[arg(long, default_value = "23h", value_parser = duration)]
     pub resend_window: Duration,
     /// How long stopping may take.
     #[arg(long, default_value = "5s", value_parser = duration)]

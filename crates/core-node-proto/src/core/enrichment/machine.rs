@@ -44,6 +44,8 @@ pub(in crate::core) enum Task {
 #[derive(Default)]
 struct Slot {
     due: Option<Instant>,
+    /// Which multiple of its period that is.
+    next: Option<i64>,
     /// Which multiple of its period it was last due at.
     last: Option<i64>,
     run: Option<Run>,
@@ -105,10 +107,17 @@ impl Enrichment {
         true
     }
 
-    /// Sets both jobs' next times anew: the wall clock was set. What is due stays due.
+    /// Sets both jobs' next times anew: the wall clock was set. What is due stays due, and what is due by the wall clock is due.
     pub(in crate::core) fn reschedule(&mut self, wall_clock: Timestamp, now: Instant) {
         for job in Job::BY_RANK {
-            if self.slots[job as usize].due.is_none_or(|due| due > now) {
+            let reached = reached(wall_clock, self.period(job));
+            let slot = &mut self.slots[job as usize];
+            if slot.due.is_some_and(|due| due <= now) {
+                continue;
+            }
+            if slot.next.is_some() && reached >= slot.next {
+                slot.due = Some(now);
+            } else {
                 self.schedule(job, wall_clock, now);
             }
         }
@@ -117,7 +126,8 @@ impl Enrichment {
     fn schedule(&mut self, job: Job, wall_clock: Timestamp, now: Instant) {
         let period = self.period(job);
         let slot = &mut self.slots[job as usize];
-        let wait = until_next(wall_clock, period, slot.last);
+        slot.next = next(wall_clock, period, slot.last);
+        let wait = slot.next.and_then(|next| until(next, period, wall_clock));
         slot.due = wait.and_then(|wait| now.checked_add(wait));
     }
 
@@ -363,14 +373,21 @@ fn latest(at: Timestamp, period: Duration) -> Option<i64> {
     Some((at.unix_milliseconds() + TOLERANCE.min(period / 2)).div_euclid(period))
 }
 
-/// Returns the time to the next multiple of a period after the last one that a job was due at, above 0; `None` if it is beyond
-/// counting.
-fn until_next(at: Timestamp, period: Duration, last: Option<i64>) -> Option<Duration> {
-    let (period, at) = (milliseconds(period)?, at.unix_milliseconds());
-    let next = at.div_euclid(period) + 1;
-    let wait = period - at.rem_euclid(period);
+/// Returns which multiple of a period has been reached.
+fn reached(at: Timestamp, period: Duration) -> Option<i64> {
+    milliseconds(period).map(|period| at.unix_milliseconds().div_euclid(period))
+}
+
+/// Returns the next multiple of a period after the last one that a job was due at.
+fn next(at: Timestamp, period: Duration, last: Option<i64>) -> Option<i64> {
+    let next = reached(at, period)? + 1;
     // A last one that is further ahead is of a wall clock that was set back since.
-    let wait = if last == Some(next) { wait.saturating_add(period) } else { wait };
+    Some(if last == Some(next) { next + 1 } else { next })
+}
+
+/// Returns the time to a multiple of a period; `None` if it is beyond counting.
+fn until(multiple: i64, period: Duration, at: Timestamp) -> Option<Duration> {
+    let wait = multiple.checked_mul(milliseconds(period)?)?.checked_sub(at.unix_milliseconds())?;
     u64::try_from(wait).ok().map(Duration::from_millis)
 }
 
