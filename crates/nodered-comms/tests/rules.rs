@@ -89,8 +89,8 @@ proptest! {
                 (Step::Connect(false), Some(connection)) => client.0.handle_connect_failed(connection, now),
                 (Step::Lose(_), Some(connection)) => client.0.handle_disconnect(connection, now),
                 (Step::Answer(status, body), _) => if let Some(id) = requests.pop() {
-                    let body = ["{}", "{\"type\":\"credentials\"}", "{\"access_token\":\"t\",\"expires_in\":-1}"][body];
-                    let mut response = Response::new(body.into());
+                    let body = ["{}", "{\"type\":\"credentials\"}", "{\"access_token\":\"SECRET\",\"expires_in\":-1}"][body];
+                    let mut response = Response::new(body.replace("SECRET", &marked(4)).into());
                     *response.status_mut() = StatusCode::from_u16(status).unwrap();
                     client.0.handle_response(id, response, now);
                 }

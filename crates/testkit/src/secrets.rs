@@ -12,28 +12,36 @@ pub fn marked(n: u64) -> String {
     format!("{MARK}{n:016x}")
 }
 
-/// Returns in what form `text` holds the mark, if it does: plain in any case, percent-encoded in whole or
-/// part, hexadecimal, base64 (standard or for URLs, at any offset), or as the list of bytes that a derived
-/// `Debug` prints.
+/// Returns in what form `text` holds the mark, as [`find`] does.
 pub fn find_secret(text: &str) -> Option<&'static str> {
+    find(text, MARK)
+}
+
+/// Returns in what form `text` holds a secret, if it does: plain in any case, percent-encoded in whole or
+/// part, hexadecimal, base64 (standard or for URLs, at any offset), or as the list of bytes that a derived
+/// `Debug` prints. An empty secret, or one too short for base64, is found in no form.
+pub fn find(text: &str, secret: &str) -> Option<&'static str> {
+    if secret.len() < 3 {
+        return None;
+    }
     let folded = text.to_ascii_lowercase();
-    if folded.contains(&MARK.to_ascii_lowercase()) {
+    if folded.contains(&secret.to_ascii_lowercase()) {
         return Some("plain text");
     }
-    if percent_decoded(&folded).contains(&MARK.to_ascii_lowercase()) {
+    if percent_decoded(&folded).contains(&secret.to_ascii_lowercase()) {
         return Some("percent-encoding");
     }
-    if folded.contains(&MARK.bytes().map(|byte| format!("{byte:02x}")).collect::<String>()) {
+    if folded.contains(&secret.bytes().map(|byte| format!("{byte:02x}")).collect::<String>()) {
         return Some("hexadecimal");
     }
     let standard = text.replace('-', "+").replace('_', "/");
-    if (0..3).any(|offset| standard.contains(&base64_core(offset))) {
+    if (0..3).any(|offset| standard.contains(&base64_core(secret, offset))) {
         return Some("base64");
     }
     let dense: String = folded.chars().filter(|character| !character.is_whitespace()).collect();
-    let decimal: Vec<_> = MARK.bytes().map(|byte| byte.to_string()).collect();
-    let hexadecimal: Vec<_> = MARK.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let prefixed: Vec<_> = MARK.bytes().map(|byte| format!("0x{byte:02x}")).collect();
+    let decimal: Vec<_> = secret.bytes().map(|byte| byte.to_string()).collect();
+    let hexadecimal: Vec<_> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let prefixed: Vec<_> = secret.bytes().map(|byte| format!("0x{byte:02x}")).collect();
     let lists = [decimal.join(","), hexadecimal.join(","), hexadecimal.join(":"), prefixed.join(",")];
     lists.iter().any(|list| dense.contains(list)).then_some("a list of bytes")
 }
@@ -93,13 +101,13 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).to_ascii_lowercase()
 }
 
-/// The part of the mark's base64 that does not depend on its neighbours, when the mark begins `offset` bytes
+/// The part of a secret's base64 that does not depend on its neighbours, when the secret begins `offset` bytes
 /// after a group of three.
-fn base64_core(offset: usize) -> String {
+fn base64_core(secret: &str, offset: usize) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let bit = |at: usize| (MARK.as_bytes()[at / 8] >> (7 - at % 8)) & 1;
+    let bit = |at: usize| (secret.as_bytes()[at / 8] >> (7 - at % 8)) & 1;
     let skipped = (6 - offset * 8 % 6) % 6;
-    let digits = (MARK.len() * 8 - skipped) / 6;
+    let digits = (secret.len() * 8 - skipped) / 6;
     let digit = |index: usize| (0..6).fold(0, |value, at| value << 1 | bit(skipped + index * 6 + at));
     (0..digits).map(|index| char::from(ALPHABET[usize::from(digit(index))])).collect()
 }
@@ -166,6 +174,14 @@ mod tests {
         for (text, form) in forms {
             assert_eq!(find_secret(text), Some(form), "{text}");
         }
+    }
+
+    #[test]
+    fn a_secret_without_the_mark_is_found_too() {
+        assert_eq!(find("the key is A-1b-2C", "a-1B-2c"), Some("plain text"));
+        assert_eq!(find("YS0xQi0yYw==", "a-1B-2c"), Some("base64"));
+        assert_eq!(find("the key is A-1b", "a-1B-2c"), None);
+        assert_eq!(find("anything", ""), None);
     }
 
     #[test]

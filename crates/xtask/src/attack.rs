@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// What is attacked, and what attacks.
-const PACKAGES: [&str; 5] =
-    ["ithiltir-example", "nodepass-example", "teeth-example", "node-red-example", "attack"];
+const PACKAGES: [&str; 6] =
+    ["ithiltir-example", "core-example", "nodepass-example", "teeth-example", "node-red-example", "attack"];
 /// How long all attacks may take, in the short form and the long one.
 const LIMITS: (Duration, Duration) = (Duration::from_secs(180), Duration::from_secs(1200));
 

@@ -1,6 +1,7 @@
 //! What an attack is: what is said, over how many connections, what must happen, and how much memory it may take.
 
 use crate::connection::{Connection, Greeting};
+use crate::http2;
 use crate::script::Script;
 use std::fmt;
 use std::path::Path;
@@ -25,6 +26,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) folder: &'a Path,
     /// Where the server is, or what stands in front of it.
     pub(crate) address: &'a str,
+    /// Where the server listens first, if it has several listeners.
+    pub(crate) beside: &'a str,
 }
 
 /// What must happen to each connection.
@@ -32,7 +35,7 @@ pub(crate) struct Scene<'a> {
 pub(crate) enum Must {
     /// The program ends it.
     End,
-    /// The program answers with a status from 400 on, or ends it.
+    /// The program answers with a status from 400 on, or that of a call that failed, or ends it.
     Refuse,
     /// The program answers with this status.
     Status(u16),
@@ -40,6 +43,8 @@ pub(crate) enum Must {
     Say(&'static str),
     /// Nothing: it is enough that the program goes on.
     Bear,
+    /// Neither program shows a secret, whatever it logs. Nobody attacks.
+    Hide,
 }
 
 impl Attack {
@@ -84,6 +89,9 @@ impl Must {
         let status = status(connection.heard());
         let over = |well| connection.is_over().then_some(well);
         match (self, status) {
+            (Self::Refuse, None) if let Some(refuses) = http2::refuses(connection.heard()) => {
+                Some(if refuses { Ok(()) } else { Err("the call was answered".into()) })
+            }
             (Self::End, _) => over(Ok(())),
             (Self::Refuse, Some(400..)) => Some(Ok(())),
             (Self::Refuse, Some(status)) if status != 101 => Some(Err(format!("status {status}"))),
@@ -95,7 +103,7 @@ impl Must {
                 let heard = String::from_utf8_lossy(connection.heard());
                 if heard.contains(wanted) { Some(Ok(())) } else { over(Err(format!("it said {heard:?}"))) }
             }
-            (Self::Bear, _) => connection.is_said().then_some(Ok(())),
+            (Self::Bear | Self::Hide, _) => connection.is_said().then_some(Ok(())),
         }
     }
 }
@@ -108,6 +116,7 @@ impl fmt::Display for Must {
             Self::Status(status) => write!(f, "answered {status}"),
             Self::Say(text) => write!(f, "answered `{text}`"),
             Self::Bear => write!(f, "borne"),
+            Self::Hide => write!(f, "kept to itself"),
         }
     }
 }

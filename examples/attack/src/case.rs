@@ -4,7 +4,9 @@ use crate::attack::{Attack, Must, Scene};
 use crate::connection::Connection;
 use crate::pair::{Launch, Pair};
 use crate::peers::{Crowd, Front};
-use crate::program::Program;
+use crate::program::{Log, Program};
+use crate::script::Script;
+use crate::secrets;
 use anyhow::{Context as _, bail, ensure};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,6 +17,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(25), Duration::from_secs(90));
 /// How long an attack goes on that only has to be borne.
 const ENDURANCE: Duration = Duration::from_secs(2);
+/// How long programs live whose secrets are looked for, in each state.
+const LIFE: Duration = Duration::from_secs(1);
 /// Of more connections there is one case at a time, since all of them are files of this process.
 const CROWD: usize = 1000;
 static CROWDED: Mutex<()> = Mutex::new(());
@@ -59,6 +63,12 @@ impl Case {
         }
     }
 
+    /// Returns what is looked for in all that both programs of a pair say.
+    pub(crate) fn of_secrets(pair: &'static Pair) -> Self {
+        let attack = Attack::new("no secret shows", Must::Hide, |_| Script::say(""));
+        Self { pair, side: Side::Server, attack }
+    }
+
     fn count(&self, run: Run<'_>) -> usize {
         if run.long { self.attack.connections.1 } else { self.attack.connections.0 }
     }
@@ -67,16 +77,12 @@ impl Case {
     pub(crate) fn run(&self, run: Run<'_>) -> anyhow::Result<Option<u64>> {
         let _alone = (self.count(run) > CROWD).then(|| CROWDED.lock());
         let folder = tempfile::tempdir()?;
-        let scene = Scene { folder: folder.path(), address: "127.0.0.1:0" };
-        (self.pair.prepare)(scene.folder)?;
-        let mut server = start(run, &self.pair.server, scene)?;
-        let listening = server.wait("listening")?;
-        let address = listening["addr"].as_str().context("a listener says where")?.to_owned();
-        if self.pair.server.ready != "listening" {
-            server.wait(self.pair.server.ready)?;
+        if self.attack.must == Must::Hide {
+            return self.look_for_secrets(run, folder.path());
         }
+        let (mut server, [address, beside]) = self.start_server(run, folder.path(), Log::Warnings)?;
         server.ignore_events();
-        let scene = Scene { address: &address, ..scene };
+        let scene = Scene { folder: folder.path(), address: &address, beside: &beside };
         let (mut victim, _peer) = match self.side {
             Side::Server => {
                 let client = self.attack_server(run, scene, &mut server)?;
@@ -94,6 +100,46 @@ impl Case {
         Ok(peak)
     }
 
+    /// Returns a server that is ready, where it listens for what is attacked, and where it listens first.
+    fn start_server(&self, run: Run<'_>, folder: &Path, log: Log) -> anyhow::Result<(Program, [String; 2])> {
+        let scene = Scene { folder, address: "127.0.0.1:0", beside: "" };
+        (self.pair.prepare)(scene.folder)?;
+        let mut server = start(run, &self.pair.server, scene, log)?;
+        let listening = server.wait("listening")?;
+        let place = |name: &str| listening[name].as_str().map(str::to_owned).context("a listener says where");
+        let places = [place(self.pair.listener)?, place("addr")?];
+        if self.pair.server.ready != "listening" {
+            server.wait(self.pair.server.ready)?;
+        }
+        Ok((server, places))
+    }
+
+    /// Looks for secrets in all that is said and logged while the client gets on with the server, is refused by it, and cannot
+    /// reach it.
+    fn look_for_secrets(&self, run: Run<'_>, folder: &Path) -> anyhow::Result<Option<u64>> {
+        let (mut server, [address, beside]) = self.start_server(run, folder, Log::Everything)?;
+        let scene = Scene { folder, address: &address, beside: &beside };
+        let mut client = start(run, &self.pair.client, scene, Log::Everything)?;
+        let begin = Instant::now();
+        while !self.was_good(&mut client) {
+            in_time(run, begin, &mut client)?;
+            rest(false);
+        }
+        std::thread::sleep(LIFE);
+        server.is_well()?;
+        drop(client);
+        let known = secrets::prepare_refusal(folder)?;
+        secrets::search(folder, &known)?;
+        let client = start(run, &self.pair.client, scene, Log::Everything)?;
+        std::thread::sleep(LIFE);
+        let peak = server.peak();
+        drop(server);
+        std::thread::sleep(LIFE);
+        drop(client);
+        secrets::search(folder, &known)?;
+        Ok(peak)
+    }
+
     /// Returns the good client, which is served beside what is left of the attack.
     fn attack_server(&self, run: Run<'_>, scene: Scene<'_>, server: &mut Program) -> anyhow::Result<Program> {
         let script = (self.attack.script)(&scene);
@@ -103,7 +149,7 @@ impl Case {
             rest(crowd.step());
         }
         server.is_well()?;
-        let mut client = start(run, &self.pair.client, scene)?;
+        let mut client = start(run, &self.pair.client, scene, Log::Warnings)?;
         let begin = Instant::now();
         while !self.was_good(&mut client) {
             in_time(run, begin, &mut client)?;
@@ -117,7 +163,7 @@ impl Case {
         let good: SocketAddr = scene.address.parse()?;
         let mut front = Front::new(&(self.attack.script)(&scene), self.attack.greet)?;
         let address = front.address()?.to_string();
-        let mut client = start(run, &self.pair.client, Scene { address: &address, ..scene })?;
+        let mut client = start(run, &self.pair.client, Scene { address: &address, ..scene }, Log::Warnings)?;
         let begin = Instant::now();
         while !self.is_decided(run, begin, front.connections())? {
             rest(front.step()?);
@@ -155,9 +201,9 @@ impl Case {
     }
 }
 
-fn start(run: Run<'_>, launch: &Launch, scene: Scene<'_>) -> anyhow::Result<Program> {
+fn start(run: Run<'_>, launch: &Launch, scene: Scene<'_>, log: Log) -> anyhow::Result<Program> {
     let path = run.binaries.join(launch.program).with_extension(std::env::consts::EXE_EXTENSION);
-    Program::start(&path, &(launch.arguments)(&scene), launch.input, scene.folder)
+    Program::start(&path, &(launch.arguments)(&scene), launch.input, scene.folder, log)
 }
 
 fn in_time(run: Run<'_>, begin: Instant, client: &mut Program) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! One connection to or from a program, without blocking.
 
+use crate::http2;
 use crate::script::{End, PACE, Rest, Script};
 use socket2::SockRef;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -112,8 +113,8 @@ impl Connection {
 
     fn greet(&mut self) {
         let Some(greet) = self.greet else { return };
-        let Some(end) = self.heard.windows(4).position(|window| window == b"\r\n\r\n") else { return };
-        let head: Vec<u8> = self.heard.drain(..end + 4).collect();
+        let Some(end) = head_end(&self.heard) else { return };
+        let head: Vec<u8> = self.heard.drain(..end).collect();
         match greet(&String::from_utf8_lossy(&head)) {
             Greeting::Answer(answer) => self.outbound.extend(answer),
             Greeting::Begin(answer) => {
@@ -180,6 +181,17 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.stream.iter().for_each(reset_when_dropped);
     }
+}
+
+/// Returns where the head of a request ends; that of a call over HTTP/2 ends with its preface and all that stands before it.
+fn head_end(heard: &[u8]) -> Option<usize> {
+    if heard.starts_with(http2::PREFACE) {
+        return http2::end_of_first_head(heard);
+    }
+    if http2::PREFACE.starts_with(heard) {
+        return None;
+    }
+    heard.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
 }
 
 /// Else thousands of ports would wait for a minute.

@@ -7,10 +7,12 @@ mod attack;
 mod attacks;
 mod case;
 mod connection;
+mod http2;
 mod pair;
 mod peers;
 mod program;
 mod script;
+mod secrets;
 
 use case::{Case, Run};
 use clap::Parser;

@@ -9,6 +9,8 @@ use std::path::Path;
 pub(crate) struct Pair {
     pub(crate) server: Launch,
     pub(crate) client: Launch,
+    /// Under which name the server tells where it listens for what is attacked.
+    pub(crate) listener: &'static str,
     /// Writes what the programs read into their folder.
     pub(crate) prepare: fn(&Path) -> io::Result<()>,
     /// Whether an event of the client shows a good exchange.
@@ -51,6 +53,7 @@ pub(crate) static ITHILTIR: Pair = Pair {
         input: "",
         ready: "",
     },
+    listener: "addr",
     prepare: |folder| std::fs::write(folder.join("key"), KEY),
     good: |event| event["event"] == "report" && event["status"] == 200,
 };
@@ -76,6 +79,7 @@ pub(crate) static NODEPASS: Pair = Pair {
         input: "",
         ready: "",
     },
+    listener: "addr",
     prepare: |_| Ok(()), // the master makes its key
     good: |event| event["event"] == "synced",
 };
@@ -100,6 +104,7 @@ pub(crate) static TEETH: Pair = Pair {
         input: "",
         ready: "",
     },
+    listener: "addr",
     prepare: |folder| std::fs::create_dir(folder.join("images")),
     good: |event| event["event"] == "ping" && event["round_trip_us"].is_u64(),
 };
@@ -134,6 +139,7 @@ pub(crate) static NODE_RED: Pair = Pair {
         input: "",
         ready: "",
     },
+    listener: "addr",
     prepare: |folder| {
         let users = format!(r#"[{{"username":"good","password":"{KEY}","permissions":"*"}}]"#);
         std::fs::write(folder.join("key"), KEY)?;
@@ -143,8 +149,74 @@ pub(crate) static NODE_RED: Pair = Pair {
     good: |event| event["event"] == "message" && event["topic"] == "good",
 };
 
+pub(crate) static CORE: Pair = Pair {
+    server: CORE_SERVER,
+    client: Launch {
+        program: "core-agent",
+        // Nobody listens for gRPC.
+        arguments: |scene| core_agent(scene, "--http http://ADDRESS --grpc 127.0.0.1:1 --probe-period 1h"),
+        input: "",
+        ready: "",
+    },
+    listener: "addr",
+    prepare: core_files,
+    good: core_goes_on,
+};
+
+pub(crate) static CORE_GRPC: Pair = Pair {
+    server: CORE_SERVER,
+    client: Launch {
+        program: "core-agent",
+        // HTTP never stands in.
+        arguments: |scene| core_agent(scene, "--http http://BESIDE --grpc ADDRESS --fallback-after 1000000"),
+        input: "",
+        ready: "",
+    },
+    listener: "grpc",
+    prepare: core_files,
+    good: core_goes_on,
+};
+
+const CORE_SERVER: Launch = Launch {
+    program: "core-server",
+    arguments: |scene| {
+        let common = "--json --http 127.0.0.1:0 --grpc 127.0.0.1:0 --fixture FOLDER/fixture";
+        words(scene, &format!("{common} {HTTP}"))
+    },
+    input: "",
+    ready: "listening",
+};
+
+fn core_agent(scene: &Scene<'_>, ways: &str) -> Vec<String> {
+    let common = "--json --insecure --code-file FOLDER/key --name good --region here --ip 127.0.0.1 --port 0";
+    let periods = "--heartbeat-period 200ms --stats-period 200ms --online-period 200ms --usage-period 1s";
+    let times = "--call-timeout 3s --config-timeout 3s --missing-wait 200ms --unauthorized-period 200ms";
+    let waits = "--min-backoff 100ms --max-backoff 200ms --min-cooling 100ms --max-cooling 200ms";
+    words(
+        scene,
+        &format!("{common} {ways} {periods} {times} {waits} --state FOLDER/state --receive-limit 2097152"),
+    )
+}
+
+/// The key of a node is also the registration code of the next.
+fn core_files(folder: &Path) -> io::Result<()> {
+    let fixture = format!(
+        r#"{{"revision":5,"codes":["{KEY}"],"nodes":[{{"nodeId":1,"authKey":"{KEY}","revision":5}}],"users":[12],
+        "subscriptions":[{{"id":300,"userId":12}}],"nodeProtocols":[{{"id":6,"nodeId":1}}],
+        "config":{{"clientMap":{{}},"mtprotoClientMap":{{}},"services":{{"xray":{{"inbounds":[]}}}}}}}}"#
+    );
+    std::fs::write(folder.join("key"), KEY)?;
+    std::fs::write(folder.join("fixture"), fixture)
+}
+
+fn core_goes_on(event: &Value) -> bool {
+    event["event"] == "heartbeat" && event["error"].is_null()
+}
+
 fn words(scene: &Scene<'_>, line: &str) -> Vec<String> {
     let folder = scene.folder.to_string_lossy();
-    let fill = |word: &str| word.replace("FOLDER", &folder).replace("ADDRESS", scene.address);
+    let fill = |word: &str| {
+        word.replace("FOLDER", &folder).replace("ADDRESS", scene.address).replace("BESIDE", scene.beside)
+    };
     line.split_whitespace().map(fill).collect()
 }

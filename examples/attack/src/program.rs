@@ -12,6 +12,15 @@ use std::time::{Duration, Instant};
 /// How long a program may take to start.
 const START: Duration = Duration::from_secs(20);
 
+/// What a program logs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// As it does by itself.
+    Warnings,
+    /// All that is there for who looks for a fault; what it prints is kept in a file, too.
+    Everything,
+}
+
 /// A running program; it is killed when dropped. Its diagnostics go to a file.
 pub(crate) struct Program {
     name: String,
@@ -28,11 +37,15 @@ impl Program {
         arguments: &[String],
         input: &str,
         folder: &Path,
+        log: Log,
     ) -> anyhow::Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let diagnostics = folder.join(format!("{name}.stderr"));
         let mut command = Command::new(path);
         command.args(arguments).current_dir(folder).env("RUST_BACKTRACE", "0").env_remove("RUST_LOG");
+        if log == Log::Everything {
+            command.env("RUST_LOG", "debug");
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&diagnostics)?);
         let mut child = command.spawn().with_context(|| format!("{} cannot be started", path.display()))?;
         let mut stdin = child.stdin.take();
@@ -41,10 +54,16 @@ impl Program {
         }
         let stdout = child.stdout.take().context("stdout is piped")?;
         let (sender, events) = mpsc::channel();
+        let mut printed = (log == Log::Everything)
+            .then(|| File::create(folder.join(format!("{name}.stdout"))))
+            .transpose()?;
         std::thread::spawn(move || {
             let mut lines = BufReader::new(stdout);
             let mut line = Vec::new();
             while lines.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+                if printed.as_mut().is_some_and(|printed| printed.write_all(&line).is_err()) {
+                    break;
+                }
                 // What is no event is no use.
                 if serde_json::from_slice(&line).is_ok_and(|event| sender.send(event).is_err()) {
                     break;

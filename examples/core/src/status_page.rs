@@ -9,7 +9,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
+use program::server::Limits;
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -19,12 +20,13 @@ use tokio::task::JoinSet;
 pub const PATH: &str = "/runtime-status";
 
 /// How long a peer may take for a request, and connections served at once.
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_CONNECTIONS: usize = 256;
 
 /// Serves until the future is dropped.
 pub async fn serve(listener: TcpListener, agent: Handle) {
-    let mut connections = JoinSet::new();
+    let (mut limits, mut connections) = (Limits::default(), JoinSet::new());
+    limits.head_timeout = HEAD_TIMEOUT;
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
@@ -34,10 +36,8 @@ pub async fn serve(listener: TcpListener, agent: Handle) {
                         let response = answer(&request, &agent).map(Full::new);
                         async move { Ok::<_, Infallible>(response) }
                     });
-                    let connection = hyper::server::conn::http1::Builder::new()
-                        .timer(TokioTimer::new())
-                        .header_read_timeout(READ_TIMEOUT)
-                        .serve_connection(TokioIo::new(socket), service);
+                    let stream = TokioIo::new(limits.patient(socket));
+                    let connection = limits.http1().serve_connection(stream, service);
                     connections.spawn(async move { connection.await.ok() });
                 }
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await, // out of file descriptors, most likely

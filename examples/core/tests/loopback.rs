@@ -221,7 +221,7 @@ fn usage(entries: usize) -> Call {
 
 #[tokio::test]
 async fn a_message_above_the_limit_of_core_is_refused_as_too_large() {
-    let limits = Limits { http_body: 1000, grpc_message: 1000 };
+    let limits = Limits { http_body: 1000, grpc_message: 1000, ..Limits::default() };
     let core = RunningCore::start_with(CoreSettings { limits, ..CoreSettings::default() }, |_| {}).await;
     let links = links(core.http, core.grpc);
     for (link, kind) in

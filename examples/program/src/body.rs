@@ -12,16 +12,6 @@ use tokio::time::timeout;
 /// How much of every body needs no room.
 const FREE: usize = 64 << 10;
 
-/// Reads one byte more than a machine takes, without a limit of time or of room shared with others. `None` if the client
-/// breaks off.
-pub async fn read<B>(body: B, limit: usize) -> Option<Bytes>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let limits = Limits { max_bodies: usize::MAX, ..Limits::default() };
-    Bodies::new(&limits, limit).take(body).await.map(|(bytes, _)| bytes)
-}
-
 /// How a server reads bodies, and the room for long ones, which all its connections share. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Bodies {

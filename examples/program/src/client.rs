@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a connection may be unused before it is closed, and before it is asked whether it is still alive.
+/// How long a connection may be unused before it is closed, before it is asked whether it is still alive, and until it says so.
 const IDLE: Duration = Duration::from_secs(60);
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// The longest head of an answer, in bytes. As much is read at once: of endless interim answers so little that time goes on.
 const HEAD_LIMIT: usize = 16 << 10;
@@ -177,7 +177,8 @@ fn builder() -> Builder {
         .http1_read_buf_exact_size(HEAD_LIMIT)
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
-        .http2_keep_alive_interval(KEEP_ALIVE);
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .http2_keep_alive_timeout(KEEP_ALIVE);
     builder
 }
 

@@ -4,9 +4,10 @@ use super::json::{HttpBody, JsonObject, ObjectWriter, Raw, body, members, option
 use super::{FieldError, MAX_TEXT_CHARACTERS};
 use crate::json::{MAX_JSON_DEPTH, Scalar, is_deeper};
 use crate::value::ValueError;
+use std::fmt;
 
 /// A node's report that something is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "messages are written as struct literals")]
 pub struct NodeError {
     /// What is wrong; not empty.
@@ -15,6 +16,16 @@ pub struct NodeError {
     pub code: Option<String>,
     /// More about it, at most 63 levels deep: it is one level of the message.
     pub details: Option<JsonObject>,
+}
+
+impl fmt::Debug for NodeError {
+    /// Hides message and details, which nodes fill with pieces of their configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeError")
+            .field("message_bytes", &self.message.len())
+            .field("code", &self.code)
+            .finish_non_exhaustive()
+    }
 }
 
 members! {

@@ -3,6 +3,7 @@
 use super::json;
 use crate::attack::{Attack, Must, Scene};
 use crate::connection::Greeting;
+use crate::pair::KEY;
 use crate::script::Script;
 
 /// Where a server takes bodies, and how it wants to be given its key.
@@ -17,6 +18,13 @@ pub(crate) struct Site {
 
 pub(crate) static DASH: Site =
     Site { path: "/api/node/metrics", key: "x-node-secret: ", wrong_key: None, long: "/" };
+
+pub(crate) static CORE: Site = Site {
+    path: "/node/usage",
+    key: "x-node-auth-key: ",
+    wrong_key: Some(401),
+    long: "/admin/nodes/1/runtime-status",
+};
 
 pub(crate) static MASTER: Site = Site {
     path: "/api/v1/instances",
@@ -223,6 +231,97 @@ pub(crate) fn on_stream_reader() -> Vec<Attack> {
         ),
     ];
     attacks.into_iter().map(|attack| attack.greeted(speak_by_stream)).collect()
+}
+
+/// Attacks on a node whose Core is otherwise good, by the configuration.
+pub(crate) fn on_node() -> Vec<Attack> {
+    let config = |name, clients: String, services: String| {
+        let body = config(&clients, &services);
+        Attack::new(name, Must::Bear, move |_| Script::say(good(&body)))
+    };
+    let client = |id: usize| format!(r#""{id}":{{"userId":{id},"subscriptionId":null}}"#);
+    let clients = |count: usize| format!("{{{}}}", (1..=count).map(client).collect::<Vec<_>>().join(","));
+    let inbound = r#"{"tag":"t","port":1,"protocol":"vless","settings":{"clients":[{"id":"i","email":"u1.l1.s1.i1"}]}}"#;
+    let inbounds =
+        |count: usize| format!(r#"{{"xray":{{"inbounds":[{}]}}}}"#, vec![inbound; count].join(","));
+    let redirect =
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+    let empty = || "{}".to_owned();
+    let attacks = vec![
+        config("config: large client map", clients(40_000), empty()).within(96),
+        config("config: client map above the limit", clients(100_000), empty()).within(96),
+        config("config: huge services", empty(), inbounds(15_000)).within(96),
+        config("config: services above the limit", empty(), inbounds(50_000)).within(96),
+        config("config: deep nesting of clients", json::deep(100_000), empty()),
+        config("config: deep nesting of services", empty(), format!(r#"{{"xray":{}}}"#, json::deep(100_000))),
+        config("config: oversized map in place of services", empty(), json::map(50_000)).within(96),
+        config("config: numbers beyond types", format!(r#"{{"1":{{"userId":{}}}}}"#, json::huge()), empty()),
+        config("config: keys that are no ids", r#"{"":{"userId":1},"-1":{},"1e99":[]}"#.into(), empty()),
+        config(
+            "config: one key again and again",
+            vec![client(1); 10_000].join(",").replacen('"', "{\"", 1) + "}",
+            empty(),
+        ),
+        Attack::new("config: endless body", Must::End, |_| {
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
+            Script::say(format!("{head}{{\"clientMap\":{{")).endlessly(r#""1":{"userId":1},"#, 64)
+        })
+        .within(96),
+        Attack::new("config: invalid UTF-8", Must::Bear, |_| {
+            let length = json::NO_UTF8.len();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+            Script::say([head.as_bytes(), json::NO_UTF8].concat())
+        }),
+        Attack::new("config: redirect", Must::Bear, move |_| Script::say(redirect)),
+    ];
+    attacks.into_iter().map(|attack| attack.greeted(speak_by_config)).collect()
+}
+
+fn config(clients: &str, services: &str) -> String {
+    format!(r#"{{"revision":7,"clientMap":{clients},"mtprotoClientMap":{{}},"services":{services}}}"#)
+}
+
+/// Attacks on a node that registers. An answer that may have used up its code ends a node, so here there is none.
+pub(crate) fn on_newcomer() -> Vec<Attack> {
+    let redirect =
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+    let attacks = vec![
+        Attack::new("registration: silence", Must::End, |_| Script::say("")),
+        Attack::new("registration: slow head", Must::End, |_| {
+            Script::say("HTTP/1.1 200 OK\r\n").slowly("a: b\r\n")
+        }),
+        Attack::new("registration: endless body", Must::End, |_| {
+            Script::say("HTTP/1.1 200 OK\r\n\r\n").endlessly("[", 64)
+        }),
+        Attack::new("registration: garbage", Must::End, |_| Script::say("").endlessly(b"\x00\xff\r\n", 1)),
+        Attack::new("registration: redirect", Must::Bear, move |_| Script::say(redirect)),
+    ];
+    attacks.into_iter().map(|attack| attack.greeted(speak)).collect()
+}
+
+/// A hostile Core registers every node.
+pub(crate) fn speak_by_report(head: &str) -> Greeting {
+    if head.lines().next().unwrap_or_default().contains("/node/register") {
+        Greeting::Answer(registered())
+    } else {
+        Greeting::Begin(Vec::new())
+    }
+}
+
+fn registered() -> Vec<u8> {
+    good(&format!(r#"{{"authKey":"{KEY}","nodeId":1}}"#))
+}
+
+/// A hostile Core answers as a good one until the configuration is asked for.
+fn speak_by_config(head: &str) -> Greeting {
+    let line = head.lines().next().unwrap_or_default();
+    if line.contains("/node/config/latest") {
+        Greeting::Begin(Vec::new())
+    } else if line.contains("/node/register") {
+        Greeting::Answer(registered())
+    } else {
+        Greeting::Answer(good(r#"{"ok":true,"needSync":true}"#))
+    }
 }
 
 /// A hostile server begins with any request.

@@ -2,6 +2,7 @@
 //!
 //! A further protocol is a [`Pair`](crate::pair::Pair), a table for each of its programs, and two rows here.
 
+mod grpc;
 mod http;
 mod json;
 mod lines;
@@ -9,14 +10,22 @@ mod web_socket;
 
 use crate::attack::Attack;
 use crate::case::{Case, Side};
-use crate::pair::{ITHILTIR, NODE_RED, NODEPASS, Pair, TEETH};
+use crate::pair::{CORE, CORE_GRPC, ITHILTIR, NODE_RED, NODEPASS, Pair, TEETH};
 
 /// Returns all attacks on all programs.
 pub(crate) fn all() -> Vec<Case> {
     let clients = || http::on_client().into_iter().map(|attack| attack.greeted(http::speak));
-    let tables: [(&'static Pair, Side, Vec<Attack>); 8] = [
+    let nodes = || {
+        let attacks = http::on_client().into_iter().map(|attack| attack.greeted(http::speak_by_report));
+        attacks.chain(http::on_newcomer()).chain(http::on_node())
+    };
+    let tables: [(&'static Pair, Side, Vec<Attack>); 12] = [
         (&ITHILTIR, Side::Server, http::on_server(&http::DASH)),
         (&ITHILTIR, Side::Client, clients().collect()),
+        (&CORE, Side::Server, http::on_server(&http::CORE)),
+        (&CORE, Side::Client, nodes().collect()),
+        (&CORE_GRPC, Side::Server, grpc::on_server()),
+        (&CORE_GRPC, Side::Client, grpc::on_client()),
         (&NODEPASS, Side::Server, http::on_server(&http::MASTER)),
         (&NODEPASS, Side::Client, clients().chain(http::on_stream_reader()).collect()),
         (&TEETH, Side::Server, lines::on_server()),
@@ -31,5 +40,6 @@ pub(crate) fn all() -> Vec<Case> {
     let cases = |(pair, side, attacks): (_, _, Vec<_>)| {
         attacks.into_iter().map(move |attack| Case { pair, side, attack })
     };
-    tables.into_iter().flat_map(cases).collect()
+    let secrets = [&ITHILTIR, &CORE, &CORE_GRPC, &NODEPASS, &NODE_RED].map(Case::of_secrets);
+    tables.into_iter().flat_map(cases).chain(secrets).collect()
 }

@@ -5,7 +5,7 @@ use core_example::clock::Clock;
 use core_example::core_driver::{self, Handle, Role};
 use core_example::fixture::Fixture;
 use core_example::serve::control::{self, Control};
-use core_example::serve::{self, Acceptors, Admin, Calls, Limits};
+use core_example::serve::{self, Acceptors, Admin, Calls};
 use core_example::settings::CoreSettings;
 use core_node_proto::Secret;
 use core_node_proto::core::{Config, Entropy, Event};
@@ -102,9 +102,7 @@ async fn run(arguments: &Arguments, printer: Printer, ready: Ready) -> Result<()
     let news = move |_: &mut Role, event: &Event| show(printer, event);
     let client = Client::new(Trust::System);
     let (handle, driver) = core_driver::driver(ready.role, client, news, program::end(arguments.limit));
-    let limits =
-        Limits { http_body: arguments.settings.http_limit, grpc_message: arguments.settings.grpc_limit };
-    let calls = Calls::new(handle.clone(), limits, ready.admin);
+    let calls = Calls::new(handle.clone(), arguments.settings.limits(), ready.admin);
     let (http_tls, grpc_tls) = ready.tls.map(|tls| (tls.http, tls.grpc)).unzip();
     let serving = async {
         tokio::join!(serve::http(http, http_tls, calls.clone()), serve::grpc(grpc, grpc_tls, calls.clone()));

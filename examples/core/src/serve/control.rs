@@ -3,7 +3,7 @@
 
 use super::dump::dump;
 use super::faults::{Fault, FaultAnswer};
-use super::{Calls, IDLE_TIMEOUT, READ_TIMEOUT, json};
+use super::{Calls, json};
 use crate::core_driver::Role;
 use crate::fixture::{Fixture, PublishedParts};
 use bytes::Bytes;
@@ -13,8 +13,9 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use program::body;
+use hyper_util::rt::TokioIo;
+use program::body::Bodies;
+use program::server::Limits;
 use serde::Deserialize;
 use serde_json::{Value, json as value};
 use std::convert::Infallible;
@@ -38,33 +39,31 @@ type Problem = (StatusCode, String);
 
 /// Serves the control surface until the future is dropped.
 pub async fn serve(listener: TcpListener, control: Control) {
-    let control = Arc::new(control);
+    let mut limits = Limits::default();
+    limits.max_bodies = usize::MAX;
+    let (control, bodies) = (Arc::new(control), Bodies::new(&limits, MAX_BODY));
     let mut connections = JoinSet::new();
     loop {
         let Ok((socket, _)) = listener.accept().await else {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             continue;
         };
-        let control = control.clone();
+        let (control, bodies) = (control.clone(), bodies.clone());
         let service = service_fn(move |request| {
-            let control = control.clone();
-            async move { Ok::<_, Infallible>(control.answer(request).await.map(Full::new)) }
+            let (control, bodies) = (control.clone(), bodies.clone());
+            async move { Ok::<_, Infallible>(control.answer(request, &bodies).await.map(Full::new)) }
         });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(IDLE_TIMEOUT)
-            .serve_connection(TokioIo::new(socket), service);
+        let connection = limits.http1().serve_connection(TokioIo::new(limits.patient(socket)), service);
         connections.spawn(async move { connection.await.ok() });
         while connections.try_join_next().is_some() {}
     }
 }
 
 impl Control {
-    async fn answer(&self, request: http::Request<Incoming>) -> Response<Bytes> {
+    async fn answer(&self, request: http::Request<Incoming>, bodies: &Bodies) -> Response<Bytes> {
         let (head, body) = request.into_parts();
-        let read = tokio::time::timeout(READ_TIMEOUT, body::read(body, MAX_BODY));
-        let outcome = match read.await {
-            Ok(Some(body)) if body.len() <= MAX_BODY => {
+        let outcome = match bodies.read(body).await {
+            Some((body, _held)) if body.len() <= MAX_BODY => {
                 self.route(head.method.as_str(), head.uri.path(), &body).await
             }
             _ => Err((StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or does not end".to_owned())),

@@ -1,6 +1,6 @@
 //! HTTP to Core: the routes of nodes, and one of administrators.
 
-use super::{Calls, IDLE_TIMEOUT, Io, READ_TIMEOUT};
+use super::{Calls, Io};
 use bytes::Bytes;
 use core_node_proto::call::Refusal;
 use core_node_proto::http as binding;
@@ -8,36 +8,30 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
-use program::body;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 
 /// Serves one connection.
 pub(super) async fn serve(io: Box<dyn Io>, peer: SocketAddr, calls: Calls) {
+    let builder = calls.limits.server.http1();
     let service = service_fn(move |request| {
         let calls = calls.clone();
         async move { Ok::<_, Infallible>(answer(request, peer, &calls).await.map(Full::new)) }
     });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE_TIMEOUT)
-        .serve_connection(io, service);
-    if let Err(error) = connection.await {
+    if let Err(error) = builder.serve_connection(io, service).await {
         tracing::debug!(%error, "a connection ended early");
     }
 }
 
 async fn answer(request: Request<Incoming>, peer: SocketAddr, calls: &Calls) -> Response<Bytes> {
     let (head, body) = request.into_parts();
-    let limit = calls.limits.http_body;
-    let Ok(Some(body)) = tokio::time::timeout(READ_TIMEOUT, body::read(body, limit)).await else {
+    let Some((body, _held)) = calls.bodies.read(body).await else {
         return closing(StatusCode::REQUEST_TIMEOUT);
     };
     if let Some(node) = calls.admin.route(&head) {
         return calls.admin.answer(node, &head, peer, &calls.handle).await;
     }
-    if body.len() > limit {
+    if body.len() > calls.limits.http_body {
         // What is left of the body is not read, so the connection cannot be used again.
         return close(binding::refusal(&Refusal::TooLarge));
     }

@@ -11,14 +11,15 @@ pub use admin::Admin;
 
 use crate::core_driver::{Handle, Input};
 use bytes::Bytes;
+use clap::Args;
 use core_node_proto::call::{Incoming, Refusal, Reply};
 use faults::Faults;
 use http::{HeaderValue, Response, StatusCode};
 use hyper::rt::{Read, Write};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
+use program::body::Bodies;
+use program::server;
 use program::tls::{Identity, TlsError};
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,26 +29,55 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-/// How long a peer may take for a TLS handshake, and for the head or the body of a request.
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Connections served at once on one listener; further ones wait to be accepted.
-const MAX_CONNECTIONS: usize = 16_384;
-/// Calls under way at once on one connection.
-const MAX_STREAMS: u32 = 256;
-
-/// What one message may measure, in bytes.
+/// What strangers are allowed.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// A body over HTTP. Above it: 413.
+    /// A body over HTTP, in bytes. Above it: 413.
     pub http_body: usize,
-    /// A message over gRPC. Above it: `RESOURCE_EXHAUSTED`.
+    /// A message over gRPC, in bytes. Above it: `RESOURCE_EXHAUSTED`.
     pub grpc_message: usize,
+    /// Of the listener for HTTP. The one for gRPC has the same durations, and as much room for messages.
+    pub server: server::Limits,
+    /// Of the listener for gRPC alone.
+    pub grpc: GrpcLimits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { http_body: 100 * 1024, grpc_message: 4 * 1024 * 1024 }
+        Self {
+            http_body: 100 * 1024,
+            grpc_message: 4 * 1024 * 1024,
+            server: server::Limits::default(),
+            grpc: GrpcLimits::default(),
+        }
+    }
+}
+
+/// Limits of a listener for gRPC.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct GrpcLimits {
+    /// How many connections that speak gRPC are served at once; further ones wait to be accepted.
+    #[arg(long, value_name = "N", default_value_t = MAX_GRPC_CONNECTIONS)]
+    pub max_grpc_connections: usize,
+    /// How many calls may be under way at once on one of them.
+    #[arg(long, value_name = "N", default_value_t = MAX_GRPC_STREAMS)]
+    pub max_grpc_streams: u32,
+    /// The longest head of a call, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = MAX_GRPC_HEAD)]
+    pub max_grpc_head: u32,
+}
+
+const MAX_GRPC_CONNECTIONS: usize = 16_384;
+const MAX_GRPC_STREAMS: u32 = 128;
+const MAX_GRPC_HEAD: u32 = 16 << 10;
+
+impl Default for GrpcLimits {
+    fn default() -> Self {
+        Self {
+            max_grpc_connections: MAX_GRPC_CONNECTIONS,
+            max_grpc_streams: MAX_GRPC_STREAMS,
+            max_grpc_head: MAX_GRPC_HEAD,
+        }
     }
 }
 
@@ -56,6 +86,8 @@ impl Default for Limits {
 pub struct Calls {
     handle: Handle,
     limits: Limits,
+    bodies: Bodies,
+    messages: Bodies,
     faults: Arc<Faults>,
     admin: Arc<Admin>,
 }
@@ -64,7 +96,14 @@ impl Calls {
     /// Returns the way to a machine.
     #[must_use]
     pub fn new(handle: Handle, limits: Limits, admin: Admin) -> Self {
-        Self { handle, limits, faults: Arc::default(), admin: Arc::new(admin) }
+        Self {
+            handle,
+            bodies: Bodies::new(&limits.server, limits.http_body),
+            messages: Bodies::new(&limits.server, limits.grpc_message.saturating_add(http2::PREFIX)),
+            limits,
+            faults: Arc::default(),
+            admin: Arc::new(admin),
+        }
     }
 
     /// Returns the calls that are to fail.
@@ -103,12 +142,14 @@ pub struct Acceptors {
 
 /// Serves HTTP until the future is dropped, which closes all connections at once.
 pub async fn http(listener: TcpListener, tls: Option<TlsAcceptor>, calls: Calls) {
-    accept(&listener, tls, calls, http1::serve).await;
+    let most = calls.limits.server.max_http_connections;
+    accept(&listener, most, tls, calls, http1::serve).await;
 }
 
 /// Serves gRPC until the future is dropped, which closes all connections at once.
 pub async fn grpc(listener: TcpListener, tls: Option<TlsAcceptor>, calls: Calls) {
-    accept(&listener, tls, calls, serve_grpc).await;
+    let most = calls.limits.grpc.max_grpc_connections;
+    accept(&listener, most, tls, calls, http2::serve).await;
 }
 
 /// Any stream of bytes that hyper takes.
@@ -117,11 +158,12 @@ impl<T: Read + Write + Unpin + Send> Io for T {}
 
 async fn accept<F: Future<Output = ()> + Send + 'static>(
     listener: &TcpListener,
+    most: usize,
     tls: Option<TlsAcceptor>,
     calls: Calls,
     serve: impl Fn(Box<dyn Io>, SocketAddr, Calls) -> F + Copy + Send + 'static,
 ) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let room = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
     let mut connections = JoinSet::new();
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { return };
@@ -129,7 +171,7 @@ async fn accept<F: Future<Output = ()> + Send + 'static>(
             Ok((socket, peer)) => {
                 let (tls, calls) = (tls.clone(), calls.clone());
                 connections.spawn(async move {
-                    if let Some(io) = open(socket, tls).await {
+                    if let Some(io) = open(socket, tls, &calls.limits.server).await {
                         serve(io, peer, calls).await;
                     }
                     drop(permit);
@@ -144,31 +186,18 @@ async fn accept<F: Future<Output = ()> + Send + 'static>(
     }
 }
 
-async fn open(socket: TcpStream, tls: Option<TlsAcceptor>) -> Option<Box<dyn Io>> {
+async fn open(socket: TcpStream, tls: Option<TlsAcceptor>, limits: &server::Limits) -> Option<Box<dyn Io>> {
     let _ = socket.set_nodelay(true);
     // Who connects and says nothing would hold its place for ever.
-    timeout(READ_TIMEOUT, socket.peek(&mut [0])).await.ok()?.ok()?;
-    let Some(tls) = tls else { return Some(Box::new(TokioIo::new(socket))) };
-    match timeout(READ_TIMEOUT, tls.accept(socket)).await {
-        Ok(Ok(stream)) => Some(Box::new(TokioIo::new(stream))),
+    timeout(limits.head_timeout, socket.peek(&mut [0])).await.ok()?.ok()?;
+    let Some(tls) = tls else { return Some(Box::new(TokioIo::new(limits.patient(socket)))) };
+    match timeout(limits.head_timeout, tls.accept(socket)).await {
+        Ok(Ok(stream)) => Some(Box::new(TokioIo::new(limits.patient(stream)))),
         Ok(Err(error)) => {
             tracing::debug!(%error, "no TLS");
             None
         }
         Err(_) => None,
-    }
-}
-
-async fn serve_grpc(io: Box<dyn Io>, _: SocketAddr, calls: Calls) {
-    let service = service_fn(move |request| {
-        let calls = calls.clone();
-        async move { Ok::<_, Infallible>(http2::answer(calls, request).await) }
-    });
-    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-    builder.timer(TokioTimer::new()).keep_alive_interval(IDLE_TIMEOUT).max_concurrent_streams(MAX_STREAMS);
-    builder.initial_stream_window_size(1 << 20).initial_connection_window_size(4 << 20);
-    if let Err(error) = builder.serve_connection(io, service).await {
-        tracing::debug!(%error, "a connection ended early");
     }
 }
 

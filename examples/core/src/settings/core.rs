@@ -1,11 +1,12 @@
 //! Core's settings as arguments. Each is one of [`Config`].
 
+use crate::serve::{GrpcLimits, Limits};
 use clap::{Args, ValueEnum};
 use core_node_proto::Secret;
 use core_node_proto::core::enrichment::{self, Provider};
 use core_node_proto::core::{Config, Confirmation, NeedSync, SessionTexts};
 use http::Uri;
-use program::{Limit, duration};
+use program::{Limit, duration, server};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,6 +53,12 @@ pub struct CoreSettings {
     /// The longest message over gRPC, in bytes.
     #[arg(long, default_value_t = 4 << 20)]
     pub grpc_limit: usize,
+    /// What strangers are allowed on either listener.
+    #[command(flatten)]
+    pub server: server::Limits,
+    /// What strangers are allowed on the one for gRPC.
+    #[command(flatten)]
+    pub grpc: GrpcLimits,
     /// Ask about the addresses of users at this URL: that of ipinfo.io or ip-api.com, or of what stands in for one of them.
     #[arg(long, value_name = "URL")]
     pub enrich: Option<Uri>,
@@ -100,6 +107,13 @@ pub enum Source {
 }
 
 impl CoreSettings {
+    /// Returns what strangers are allowed.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let (http_body, grpc_message) = (self.http_limit, self.grpc_limit);
+        Limits { http_body, grpc_message, server: self.server, grpc: self.grpc }
+    }
+
     /// Puts them into a configuration. `token` is what the provider of addresses gave out.
     ///
     /// # Errors
