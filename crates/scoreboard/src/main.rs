@@ -47,14 +47,12 @@ fn main() {
         eprintln!("note: this is no release build; the figures say little");
     }
     let rows = match arguments.only {
-        Some(Protocol::Core) => self::core::rows(),
+        Some(Protocol::Core) => core::rows(),
         Some(Protocol::Ithiltir) => ithiltir::rows(),
         Some(Protocol::NodePass) => nodepass::rows(),
         Some(Protocol::NodeRed) => node_red::rows(),
         Some(Protocol::Teeth) => teeth::rows(),
-        None => {
-            [self::core::rows(), ithiltir::rows(), nodepass::rows(), node_red::rows(), teeth::rows()].concat()
-        }
+        None => [core::rows(), ithiltir::rows(), nodepass::rows(), node_red::rows(), teeth::rows()].concat(),
     };
     if !arguments.json {
         println!("{}", Row::HEADING);

@@ -58,7 +58,7 @@ fn node_red(parts: &[String]) -> anyhow::Result<bool> {
 
 fn core(parts: &[String]) -> anyhow::Result<bool> {
     let scripts = root().join("examples/interop/core");
-    let binaries = binaries("core-example")?;
+    let binaries = binaries(&["core-example"])?;
     let begin = Instant::now();
     let folder = target_folder()?.join("interop/core");
     let (npm, pip) = (folder.join("npm"), folder.join("pip"));
@@ -67,6 +67,41 @@ fn core(parts: &[String]) -> anyhow::Result<bool> {
     let mut command = Command::new(python(&pip));
     command.arg("-B").arg(scripts.join("run.py")).env("INTEROP_PACKAGES", &npm);
     check(command, parts, &binaries, &folder, begin)
+}
+
+/// Gets our Core and the one on grpc-js ready to be measured: the variables by which the scoreboard finds them.
+///
+/// # Errors
+/// One of them cannot be had.
+pub fn measured_cores() -> anyhow::Result<[(&'static str, PathBuf); 2]> {
+    let scripts = root().join("examples/interop/core");
+    let begin = Instant::now();
+    let end = process::run(
+        process::cargo(&["build", "--quiet", "--release", "--bin", "core-server"]),
+        BUILD_LIMIT,
+    )?;
+    ensure!(end == End::Well, "core-server does not build ({end:?})");
+    let target = target_folder()?;
+    let npm = target.join("interop/core/npm");
+    once(&scripts, &["package.json", LOCK], &npm, || install_by_npm(&npm, left(begin)))?;
+    let peer = npm.join("peer");
+    copy(&scripts.join("peer"), &peer)?;
+    Ok([("SCOREBOARD_CORE_SERVER", target.join("release/core-server")), ("SCOREBOARD_GRPC_JS", peer)])
+}
+
+/// Copies a folder: Node.js looks for packages beside a program.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 fn nodepass(parts: &[String]) -> anyhow::Result<bool> {

@@ -134,8 +134,12 @@ fn scoreboard(json: bool, only: Option<String>) -> anyhow::Result<ExitCode> {
     let mut arguments = vec!["run".into(), "--release".into(), "--quiet".into(), "--package".into()];
     arguments.extend(["scoreboard".to_owned(), "--".into()]);
     arguments.extend(json.then(|| "--json".to_owned()));
-    arguments.extend(only.into_iter().flat_map(|only| ["--only".to_owned(), only]));
-    Ok(done(xtask::process::cargo(&arguments).status()?.success()))
+    arguments.extend(only.iter().flat_map(|only| ["--only".to_owned(), only.clone()]));
+    let mut command = xtask::process::cargo(&arguments);
+    if only.is_none_or(|only| only == "core") {
+        command.envs(interop::measured_cores()?);
+    }
+    Ok(done(command.status()?.success()))
 }
 
 fn done(well: bool) -> ExitCode {

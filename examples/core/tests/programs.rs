@@ -284,3 +284,30 @@ fn the_control_surface_stays_on_this_machine() {
     assert_eq!(get(&server.control, "/nothing").0, 404);
     assert_eq!(post(&server.control, "/publish", &json!({})).1, r#"{"revision":6}"#);
 }
+
+#[test]
+fn a_fixture_is_what_core_starts_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("fixture.json");
+    let path = file.to_str().unwrap();
+    let fixture = json!({"revision": 2, "nodes": [{"nodeId": 4, "authKey": "key-node-4", "revision": 1}]});
+    std::fs::write(&file, fixture.to_string()).unwrap();
+    let server = Server::start(&["--fixture", path]);
+    let heartbeat = |key: &str| {
+        let head = "POST /node/heartbeat HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 14\r\n";
+        request(&server.http, &format!("{head}x-node-auth-key: {key}\r\n\r\n{{\"revision\":1}}"))
+    };
+    assert_eq!(heartbeat("key-node-4"), (201, r#"{"ok":true,"needSync":true}"#.to_owned()));
+    assert_eq!(heartbeat("key-node-1").0, 401);
+
+    std::fs::write(&file, r#"{"nodes": [{"nodeId": 4, "authKey": ["key-node-4"]}]}"#).unwrap();
+    let (status, stderr) = Program::start(command(SERVER, &["--fixture", path])).end();
+    assert!(status.code() == Some(2) && !stderr.contains("key-node-4"), "{stderr}");
+}
+
+#[test]
+fn a_core_that_cannot_write_its_code_ends() {
+    let arguments = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--code-file", "/no/such/folder/code"];
+    let (status, stderr) = Program::start(command(SERVER, &arguments)).end();
+    assert!(status.code() == Some(1) && stderr.contains("/no/such/folder/code"), "{stderr}");
+}

@@ -18,8 +18,7 @@ pub async fn read<B>(body: B, limit: usize) -> Option<Bytes>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let mut limits = Limits::default();
-    limits.max_bodies = usize::MAX;
+    let limits = Limits { max_bodies: usize::MAX, ..Limits::default() };
     Bodies::new(&limits, limit).take(body).await.map(|(bytes, _)| bytes)
 }
 

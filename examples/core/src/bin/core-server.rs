@@ -83,7 +83,7 @@ async fn main() -> ExitCode {
     };
     match run(&arguments, printer, ready).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => fail(problem, "try another address"),
+        Err(problem) => fail(problem, "try another address, or another file"),
     }
 }
 
@@ -119,35 +119,34 @@ async fn run(arguments: &Arguments, printer: Printer, ready: Ready) -> Result<()
         }
     };
     let admitting = async {
-        if let Some(code) = ready.code {
-            admit(arguments, printer, &handle, code).await;
+        match ready.code {
+            Some(code) => admit(arguments, printer, &handle, code).await,
+            None => Ok(()),
         }
-        std::future::pending().await
     };
     tokio::select! {
         _ = driver => Ok(()),
         () = serving => Err("nothing is served any more".to_owned()),
         () = controlling => Err("the control surface is gone".to_owned()),
-        () = admitting => Ok(()),
+        Err(problem) = admitting => Err(problem),
     }
 }
 
 /// Adds the registration code and tells where it is.
-async fn admit(arguments: &Arguments, printer: Printer, handle: &Handle, code: Secret) {
+async fn admit(arguments: &Arguments, printer: Printer, handle: &Handle, code: Secret) -> Result<(), String> {
     let is_given = std::env::var_os("CORE_CODE").is_some();
-    if !is_given
-        && let Err(error) = file::write(&arguments.code_file, format!("{}\n", code.expose()).as_bytes())
-    {
-        let problem = format!("{}: {error}", arguments.code_file.display());
-        return printer.event("code", json!({"error": problem}));
+    if !is_given {
+        let written = file::write(&arguments.code_file, format!("{}\n", code.expose()).as_bytes());
+        written.map_err(|error| format!("{}: {error}", arguments.code_file.display()))?;
     }
     let added = handle.order(move |role, now| role.core.add_code(&code, None, now)).await;
     match added {
         Some(Ok(_)) if is_given => printer.event("code", json!({"from": "CORE_CODE"})),
         Some(Ok(_)) => printer.event("code", json!({"file": arguments.code_file.display().to_string()})),
-        Some(Err(error)) => printer.event("code", json!({"error": error.to_string()})),
+        Some(Err(error)) => return Err(format!("the registration code: {error}")),
         None => {}
     }
+    Ok(())
 }
 
 fn prepare(arguments: &Arguments) -> Result<Ready, String> {
