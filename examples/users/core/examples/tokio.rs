@@ -10,7 +10,11 @@ use tokio::time::sleep_until;
 
 type Answer = Result<Reply, Refusal>;
 
-async fn serve(mut core: Core, mut tables: Tables, mut inbox: mpsc::Receiver<(Incoming, oneshot::Sender<Answer>)>) -> Tables {
+async fn serve(
+    mut core: Core,
+    mut tables: Tables,
+    mut inbox: mpsc::Receiver<(Incoming, oneshot::Sender<Answer>)>,
+) -> Tables {
     let mut waiting = HashMap::new();
     loop {
         while let Some(output) = core.poll_output() {
@@ -40,7 +44,8 @@ async fn serve(mut core: Core, mut tables: Tables, mut inbox: mpsc::Receiver<(In
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (tables, start) = (Tables::default(), "2030-01-02T03:04:05Z".parse()?);
-    let mut core = Core::new(core::Config::new(Entropy::new([7; 32])), tables.stored(), start, Instant::now())?;
+    let mut core =
+        Core::new(core::Config::new(Entropy::new([7; 32])), tables.stored(), start, Instant::now())?;
     core.add_code(&Secret::new("CODE-ONE"), None, Instant::now())?;
     let revision = core.publish(ConfigParts::default(), Audience::All, Instant::now())?;
     let (calls, inbox) = mpsc::channel(16);
@@ -55,12 +60,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 agent::Output::Call { id, call, key, .. } => {
                     let credential = key.map_or(Credential::Absent, Credential::Key);
                     let (reply, answer) = oneshot::channel();
-                    calls.send((Incoming { method: call.method(), credential, body: Body::Call(call) }, reply)).await?;
-                    agent.handle_reply(id, answer.await?.map_err(|refusal| refusal.to_string())?, Instant::now());
+                    calls
+                        .send((Incoming { method: call.method(), credential, body: Body::Call(call) }, reply))
+                        .await?;
+                    agent.handle_reply(
+                        id,
+                        answer.await?.map_err(|refusal| refusal.to_string())?,
+                        Instant::now(),
+                    );
                 }
                 agent::Output::Store { id, .. } => agent.handle_stored(id, Ok(()), Instant::now()),
                 agent::Output::Apply { id, .. } => agent.handle_applied(id, Ok(()), Instant::now()),
-                agent::Output::Sample(Sampling::Counters) => agent.handle_counters(Default::default(), Instant::now()),
+                agent::Output::Sample(Sampling::Counters) => {
+                    agent.handle_counters(Default::default(), Instant::now())
+                }
                 agent::Output::Event(Event::Confirmed { revision: confirmed }) => {
                     assert_eq!(confirmed, revision);
                     agent.stop(Instant::now());

@@ -38,7 +38,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 Output::Call { id, link: Link::Http, call, key, .. } => {
                     asked.send(((id, call.method()), binding::request(&base, &call, key.as_ref())?))?;
                 }
-                Output::Call { id, .. } => agent.handle_failure(id, Failure::new(Delivery::No, FailureKind::Refused), now),
+                Output::Call { id, .. } => {
+                    agent.handle_failure(id, Failure::new(Delivery::No, FailureKind::Refused), now)
+                }
                 Output::Store { id, .. } => agent.handle_stored(id, Ok(()), now),
                 Output::Apply { id, .. } => agent.handle_applied(id, Ok(()), now),
                 Output::Sample(Sampling::Counters) => {
@@ -50,7 +52,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 Output::Sample(_) | Output::Cancel(_) | Output::Event(_) => {}
             }
         }
-        let wait = agent.poll_timeout().map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+        let wait =
+            agent.poll_timeout().map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
         match responses.recv_timeout(wait) {
             Ok(((id, method), response)) => {
                 match binding::read_response(method, &response) {
@@ -75,9 +78,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn answer(path: &str) -> Response<Bytes> {
-    Response::new(match path {
-        "/node/register" => r#"{"authKey":"key","nodeId":3}"#,
-        "/node/heartbeat" => r#"{"ok":true,"needSync":false}"#,
-        _ => r#"{"ok":true}"#,
-    }.into())
+    Response::new(
+        match path {
+            "/node/register" => r#"{"authKey":"key","nodeId":3}"#,
+            "/node/heartbeat" => r#"{"ok":true,"needSync":false}"#,
+            _ => r#"{"ok":true}"#,
+        }
+        .into(),
+    )
 }

@@ -49,7 +49,8 @@ fn register() -> Result<String, Box<dyn Error>> {
     let [Reply::Registered(registered)] = &*keys else { return Err("not one key".into()) };
 
     let heartbeat = Call::Heartbeat(Heartbeat::default());
-    let sent = grpc::request(&heartbeat, Some(&registered.auth_key), KeyPlacement::Field).ok_or("no such call")?;
+    let sent =
+        grpc::request(&heartbeat, Some(&registered.auth_key), KeyPlacement::Field).ok_or("no such call")?;
     core.handle_call(grpc::read_request(sent.path, &http::HeaderMap::new(), sent.message)?, now);
     let reply = answer(&mut core).ok_or("no answer")??;
     let Reply::Heartbeat(read) = grpc::read_reply(Method::Heartbeat, &grpc::reply(Method::Heartbeat, &reply))
@@ -58,7 +59,9 @@ fn register() -> Result<String, Box<dyn Error>> {
         return Err("another reply".into());
     };
     match core.nodes().next().map(|node| node.node_status.as_str()) {
-        Some("online") if read.ok => Ok("a node has registered by HTTP and is online by gRPC, its code of no use any more".to_owned()),
+        Some("online") if read.ok => {
+            Ok("a node has registered by HTTP and is online by gRPC, its code of no use any more".to_owned())
+        }
         status => Err(format!("{status:?}").into()),
     }
 }

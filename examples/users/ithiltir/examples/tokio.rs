@@ -49,7 +49,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let report = report()?;
     for (key, body, status) in [("other", &*report, 401), ("key", &report[1..], 400), ("key", &report, 200)] {
-        let request = Request::post("http://dash.example/api/node/metrics").header(SECRET_HEADER, key).header("content-type", "application/json");
+        let request = Request::post("http://dash.example/api/node/metrics")
+            .header(SECRET_HEADER, key)
+            .header("content-type", "application/json");
         let (reply, response) = oneshot::channel();
         requests.send((request.body(body.to_owned().into())?, reply)).await?;
         assert_eq!(response.await?.status().as_u16(), status);

@@ -21,8 +21,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.start_delay = Duration::ZERO;
     let mut node = Node::new(config, Instant::now())?;
     let metrics = Snapshot::default();
-    let report =
-        NodeReport { version: "0.2.3".into(), hostname: "web-1".into(), timestamp: "2030-01-02T03:04:05Z".parse()?, metrics };
+    let report = NodeReport {
+        version: "0.2.3".into(),
+        hostname: "web-1".into(),
+        timestamp: "2030-01-02T03:04:05Z".parse()?,
+        metrics,
+    };
     node.record(&report, Instant::now());
 
     let (done, outcomes) = mpsc::channel();

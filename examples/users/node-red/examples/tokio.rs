@@ -1,8 +1,8 @@
 //! A runtime in a task, an editor in another. The frames of a WebSocket go through channels here.
 
+use nodered_comms::Instant;
 use nodered_comms::runtime::{Access, Config, Event, Output, Runtime};
 use nodered_comms::wire::Json;
-use nodered_comms::Instant;
 use std::time::Duration;
 use tokio::sync::mpsc;
 

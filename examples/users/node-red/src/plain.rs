@@ -1,9 +1,9 @@
 //! A client on threads, its runtime a thread that was written by hand. The frames of a WebSocket go through channels here.
 
+use nodered_comms::Instant;
 use nodered_comms::client::{Client, Config, Event, Output};
 use nodered_comms::event::CommsEvent;
 use nodered_comms::topic::TopicFilter;
-use nodered_comms::Instant;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -19,7 +19,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         while let Some(output) = client.poll_output() {
             match output {
                 // `GET auth/login`: nobody has to log in.
-                Output::Request { id, .. } => client.handle_response(id, http::Response::new("{}".into()), Instant::now()),
+                Output::Request { id, .. } => {
+                    client.handle_response(id, http::Response::new("{}".into()), Instant::now())
+                }
                 Output::Connect { connection, .. } => {
                     current = Some(connection);
                     client.handle_connected(connection, Instant::now());
@@ -33,7 +35,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 Output::Disconnect { .. } | Output::Cancel(_) | Output::Event(_) => {}
             }
         }
-        let wait = client.poll_timeout().map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
+        let wait = client
+            .poll_timeout()
+            .map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
         match (current, read.recv_timeout(wait)) {
             (Some(connection), Ok(text)) => client.handle_text(connection, text, Instant::now()),
             _ => client.handle_timeout(Instant::now()),

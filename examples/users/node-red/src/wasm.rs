@@ -42,7 +42,9 @@ fn listen() -> Result<String, Box<dyn Error>> {
                     }
                 }
                 Output::Event(Event::Message(message)) => {
-                    heard += usize::from(matches!(message.event(), CommsEvent::Status { node, .. } if node == "n1"));
+                    heard += usize::from(
+                        matches!(message.event(), CommsEvent::Status { node, .. } if node == "n1"),
+                    );
                 }
                 Output::Disconnect { .. } | Output::Cancel(_) | Output::Event(_) => {}
             }

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use nodepass_api::Instant;
 use nodepass_api::master::{Compat, Config, Entropy, Master, Output};
 use nodepass_api::wire::{Instance, Status, decode};
-use nodepass_api::Instant;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -46,7 +46,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (requests, inbox) = mpsc::channel(16);
     let task = tokio::spawn(serve(master, inbox));
     let call = async |method: Method, path: &str, key: &str, body: &str| {
-        let request = Request::builder().method(method).uri(format!("/api/v1/{path}")).header("x-api-key", key);
+        let request =
+            Request::builder().method(method).uri(format!("/api/v1/{path}")).header("x-api-key", key);
         let (reply, response) = oneshot::channel();
         let request = request.body(body.to_owned().into()).expect("it is a request");
         requests.send((request, reply)).await.expect("the master serves");

@@ -24,7 +24,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     });
 
-    let mut client = Client::new(Config::new("http://10.0.0.1:9090".parse()?, ApiKey::new("0123")), Instant::now())?;
+    let mut client =
+        Client::new(Config::new("http://10.0.0.1:9090".parse()?, ApiKey::new("0123")), Instant::now())?;
     let mut current = None;
     loop {
         while let Some(output) = client.poll_output() {
@@ -40,12 +41,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 Output::Cancel(_) | Output::CloseStream { .. } | Output::Event(_) => {}
             }
         }
-        if let Some(member) = client.fleet().get("a1b2c3d4").filter(|member| member.instance().status == Status::Running) {
+        if let Some(member) =
+            client.fleet().get("a1b2c3d4").filter(|member| member.instance().status == Status::Running)
+        {
             assert_eq!(member.instance().tcprx, 4096);
             println!("the client has seen an instance come up");
             return Ok(());
         }
-        let wait = client.poll_timeout().map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
+        let wait = client
+            .poll_timeout()
+            .map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
         match inputs.recv_timeout(wait) {
             Ok(Input::Response(id, response)) => client.handle_response(id, response, Instant::now()),
             Ok(Input::Stream(event)) => {
@@ -67,7 +72,8 @@ fn answer(path: &str) -> &'static str {
 /// What a master sends about an instance.
 fn event(kind: &str, status: &str, received: u64) -> String {
     let traffic = format!(r#""tcprx":{received},"tcptx":0,"udprx":0,"udptx":0"#);
-    let about = format!(r#""id":"a1b2c3d4","type":"client","status":"{status}","url":"client://:1/:2",{traffic}"#);
+    let about =
+        format!(r#""id":"a1b2c3d4","type":"client","status":"{status}","url":"client://:1/:2",{traffic}"#);
     let time = "2030-01-02T03:04:05Z";
     format!("event: instance\ndata: {{\"type\":\"{kind}\",\"time\":\"{time}\",\"instance\":{{{about}}}}}\n\n")
 }

@@ -28,12 +28,15 @@ fn dial() -> Result<String, Box<dyn Error>> {
                     } else if request.uri().path().ends_with("/info") {
                         *response.body_mut() = r#"{"ver":"v1.14.0","uptime":7}"#.into();
                     } else if request.uri().path().ends_with("/tcping") {
-                        let result = r#"{"target":"example.org:443","connected":true,"latency":12,"error":null}"#;
+                        let result =
+                            r#"{"target":"example.org:443","connected":true,"latency":12,"error":null}"#;
                         *response.body_mut() = result.into();
                     }
                     client.handle_response(id, response, now);
                 }
-                Output::OpenStream { stream, .. } => client.handle_stream_opened(stream, &Response::new(()), now),
+                Output::OpenStream { stream, .. } => {
+                    client.handle_stream_opened(stream, &Response::new(()), now)
+                }
                 Output::Event(Event::Answered { id, result }) if id == call => {
                     return match result {
                         Ok(Reply::Tcping(reply)) if reply.connected && reply.latency == 12 => {

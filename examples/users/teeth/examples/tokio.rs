@@ -22,7 +22,7 @@ async fn serve(mut server: Server, mut stream: TcpStream) -> Result<String, Box<
                 }
                 Output::Event(Event::Replied { reply: Reply::Status(status), .. }) => {
                     return Ok(status.version.unwrap_or_default());
-                },
+                }
                 Output::Event(_) => {}
             }
         }
@@ -44,7 +44,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::new(Config::new(1), Instant::now())?;
     let serving = serve(server, listener.accept().await?.0);
     let talking = async {
-        let handshake = r#"{"version":"v1","id":"1","method":"handshake","params":{"id":"a","version":"by hand"}}"#;
+        let handshake =
+            r#"{"version":"v1","id":"1","method":"handshake","params":{"id":"a","version":"by hand"}}"#;
         agent.write_all(format!("{handshake}\n").as_bytes()).await.expect("the server reads");
         let (mut result, mut command) = (String::new(), String::new());
         agent.read_line(&mut result).await.expect("the server answers");

@@ -25,25 +25,36 @@ fn erase() -> Result<String, Box<dyn Error>> {
                     link = Some((connection, server.accept(now)));
                     agent.handle_connected(connection, now);
                 }
-                agent::Output::Transmit { bytes, .. } => server.handle_bytes(link.ok_or("no link")?.1, &bytes, now),
+                agent::Output::Transmit { bytes, .. } => {
+                    server.handle_bytes(link.ok_or("no link")?.1, &bytes, now)
+                }
                 agent::Output::Event(agent::Event::TaskBegun { task, .. }) => agent.complete(task, now)?,
                 agent::Output::Event(_) => {}
                 other => return Err(format!("{other:?}").into()),
             }
         }
         let Some(output) = server.poll_output() else {
-            now = agent.poll_timeout().into_iter().chain(server.poll_timeout()).min().ok_or("nothing to wait for")?;
+            now = agent
+                .poll_timeout()
+                .into_iter()
+                .chain(server.poll_timeout())
+                .min()
+                .ok_or("nothing to wait for")?;
             agent.handle_timeout(now);
             server.handle_timeout(now);
             continue;
         };
         match output {
-            server::Output::Transmit { bytes, .. } => agent.handle_bytes(link.ok_or("no link")?.0, &bytes, now),
+            server::Output::Transmit { bytes, .. } => {
+                agent.handle_bytes(link.ok_or("no link")?.0, &bytes, now)
+            }
             server::Output::Event(server::Event::Handshake { connection, .. }) => {
                 let task = TaskCommand { task_id: "task-1".into(), work: Work::DiskErase };
                 server.send(connection, &Command::Task(task), now)?;
             }
-            server::Output::Event(server::Event::TaskStatus { status, .. }) if status.state == TaskState::Complete => {
+            server::Output::Event(server::Event::TaskStatus { status, .. })
+                if status.state == TaskState::Complete =>
+            {
                 return Ok("an agent has done what its server asked for".to_owned());
             }
             server::Output::Event(_) => {}
