@@ -1,8 +1,26 @@
-//! Core's private node routes, sans-IO.
+//! Core's private node routes, sans-IO: values, messages, configuration, attribution, bindings to HTTP and gRPC, and state
+//! machines of both roles.
 //!
-//! A **node agent** runs beside a proxy and reports to a control server, **Core**. Under way: values, messages with their checks,
-//! configuration and attribution are here; the state machines of both roles are not. Section marks (§) refer to the protocol
-//! page in the repository's `docs`.
+//! A **node agent** runs beside proxies. It registers with a control server, **Core**, keeps the proxies on the configuration
+//! that Core has published, and reports traffic, who is online and what fails. No socket, clock, file or source of randomness
+//! is in here: a driver carries calls and stores, and time comes in as an argument.
+//!
+//! ```text
+//!                handle_reply, handle_counters                 handle_call, handle_stored
+//!  transports, proxies ────────────────────────> agent::Agent   core::Core <──────────────── transports, database
+//!                      <────────────────────────                          ────────────────>
+//!             poll_output: Call, Store, Apply, Sample             poll_output: Reply, Store, SetOnline
+//! ```
+//!
+//! Start with [`agent::Agent`] or [`core::Core`]; both have a running example, and the README runs one against the other. Both
+//! speak in the types of [`call`]; [`http`] and [`grpc`] turn those into requests and responses and back. [`config`],
+//! [`attribution`], [`message`], [`value`] and [`endpoint`] are useful by themselves. Section marks (§) refer to the protocol page
+//! in the repository's `docs`.
+//!
+//! # Features
+//!
+//! `agent` and `core` are on. `grpc` is off: it adds client and server stubs for `tonic`, and with them a runtime.
+#![cfg_attr(not(all(feature = "agent", feature = "core")), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(feature = "agent")]
 pub mod agent;
@@ -36,5 +54,5 @@ pub use secret::Secret;
 pub use web_time::Instant;
 
 #[doc = include_str!("../README.md")]
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "agent", feature = "core"))]
 struct Readme;

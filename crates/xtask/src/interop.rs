@@ -218,7 +218,8 @@ pub(crate) fn binaries(packages: &[&str]) -> anyhow::Result<PathBuf> {
     Ok(target_folder()?.join("debug"))
 }
 
-fn target_folder() -> anyhow::Result<PathBuf> {
+/// Returns the folder of everything that is built.
+pub(crate) fn target_folder() -> anyhow::Result<PathBuf> {
     let arguments = ["metadata", "--no-deps", "--format-version", "1", "--quiet"];
     let (end, text) = process::read(process::cargo(&arguments), Duration::from_secs(60))?;
     ensure!(end == End::Well, "cargo metadata: {text}");

@@ -1,5 +1,6 @@
 //! The chores of the workspace, behind `cargo xtask`: what CI runs, the vectors and captures of the original
-//! programs against the crates, the peers of `examples/interop`, hostile peers, the scoreboard, the fuzz targets.
+//! programs against the crates, the peers of `examples/interop`, hostile peers, users of the packages, the scoreboard, the
+//! fuzz targets.
 
 pub mod attack;
 pub mod ci;
@@ -12,6 +13,7 @@ pub mod process;
 pub mod replay;
 mod tally;
 mod teeth;
+pub mod users;
 
 pub use tally::{Deviation, Tally};
 

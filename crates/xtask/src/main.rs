@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use xtask::conformance::{self, Suite};
 use xtask::interop::{self, Peer};
 use xtask::replay::{self, Protocol};
+use xtask::users::{self, Kind};
 use xtask::{Tally, attack, ci, fuzz};
 
 /// The chores of the workspace.
@@ -83,6 +84,14 @@ enum Chore {
         #[arg(long, value_name = "TEXT")]
         only: Option<String>,
     },
+    /// Uses the packaged crates from projects outside of the workspace (`examples/users`)
+    Users {
+        /// One crate only
+        #[arg(long, value_name = "CRATE")]
+        only: Option<String>,
+        /// Which programs; all of them if none is named
+        kinds: Vec<Kind>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -105,6 +114,7 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Scoreboard { json, only } => scoreboard(json, only),
         Chore::Fuzz { seconds, targets } => Ok(done(fuzz::run(seconds, &targets)?)),
         Chore::Interop { peer, parts } => Ok(interop(peer, &parts)),
+        Chore::Users { only, kinds } => Ok(done(users::run(&kinds, only.as_deref())?)),
         Chore::Attack { long, json, only } => Ok(done(attack::run(long, json, only.as_deref())?)),
     }
 }

@@ -3,6 +3,7 @@
 use super::protocol_crates;
 use crate::interop::{self, Peer};
 use crate::process::{self, End};
+use crate::users::{self, Kind};
 use crate::{attack, fuzz, root};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
@@ -124,6 +125,18 @@ pub(super) fn long_attack(_left: Left<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The packaged crates can be used by programs with a runtime and without. Has limits of its own.
+pub(super) fn users(_left: Left<'_>) -> anyhow::Result<()> {
+    ensure!(users::run(&[Kind::Tokio, Kind::Plain], None)?, "a packaged crate cannot be used: see above");
+    Ok(())
+}
+
+/// The same in WebAssembly, run by Node.js.
+pub(super) fn wasm_users(_left: Left<'_>) -> anyhow::Result<()> {
+    ensure!(users::run(&[Kind::Wasm], None)?, "a packaged crate cannot be used in WebAssembly: see above");
+    Ok(())
+}
+
 /// Searches with every fuzz target for a minute, where that is possible.
 pub(super) fn fuzz(left: Left<'_>) -> anyhow::Result<()> {
     if !fuzz::is_possible() {
@@ -144,7 +157,7 @@ pub(super) fn features(name: &str) -> anyhow::Result<Vec<String>> {
 }
 
 /// Returns what cargo knows about a package of the workspace.
-fn manifest(name: &str) -> anyhow::Result<Value> {
+pub(crate) fn manifest(name: &str) -> anyhow::Result<Value> {
     let arguments = ["metadata", "--no-deps", "--format-version", "1", "--quiet"];
     let text = read(process::cargo(&arguments), &|| Duration::from_secs(60))?;
     let document: Value = serde_json::from_str(&text).context("cargo metadata wrote no JSON")?;

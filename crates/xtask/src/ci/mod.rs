@@ -5,6 +5,8 @@
 mod checks;
 mod stages;
 
+pub(crate) use checks::manifest;
+
 use crate::process::{self, End};
 use clap::ValueEnum;
 use stages::{Stage, Work};
@@ -18,7 +20,7 @@ pub enum Extent {
     Quick,
     /// All that a change needs
     Full,
-    /// The same, hostile peers by the thousand, and every fuzz target for a minute where cargo-fuzz and a nightly toolchain are at hand
+    /// The same, hostile peers by the thousand, the packages in WebAssembly, and every fuzz target for a minute where cargo-fuzz and a nightly toolchain are at hand
     Nightly,
 }
 

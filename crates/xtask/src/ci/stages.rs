@@ -1,7 +1,7 @@
 //! The stages and their budgets. Together with the tests they stay below an hour on two cores, cold.
 
 use super::{Extent, checks, protocol_crates};
-use crate::process;
+use crate::{process, users};
 use std::process::Command;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) fn all() -> Vec<Stage> {
         Stage { name, from, budget, work }
     };
     vec![
-        stage("fmt", Extent::Quick, 1, Work::Commands(|| Ok(vec![cargo(&["fmt", "--all", "--check"])]))),
+        stage("fmt", Extent::Quick, 1, Work::Commands(fmt)),
         stage("clippy", Extent::Quick, 12, Work::Commands(|| Ok(clippy()))),
         stage("purity", Extent::Quick, 2, Work::Check(checks::purity)),
         stage("docs", Extent::Full, 8, Work::Commands(|| Ok(docs()))),
@@ -36,10 +36,12 @@ pub(super) fn all() -> Vec<Stage> {
         stage("wasm", Extent::Full, 3, Work::Commands(|| Ok(wasm()))),
         stage("seeds", Extent::Full, 1, Work::Check(checks::seeds)),
         stage("package", Extent::Full, 1, Work::Check(checks::package)),
+        stage("users", Extent::Full, 10, Work::Check(checks::users)),
         stage("interop", Extent::Full, 20, Work::Check(checks::interop)),
         stage("attack", Extent::Full, 15, Work::Check(checks::attack)),
         stage("long-attack", Extent::Nightly, 25, Work::Check(checks::long_attack)),
         stage("simulation", Extent::Nightly, 40, Work::Commands(|| Ok(vec![simulation()]))),
+        stage("wasm-users", Extent::Nightly, 15, Work::Check(checks::wasm_users)),
         stage("fuzz", Extent::Nightly, 30, Work::Check(checks::fuzz)),
     ]
 }
@@ -50,6 +52,13 @@ pub(super) fn names() -> Vec<&'static str> {
 
 fn cargo(arguments: &[&str]) -> Command {
     process::cargo(arguments)
+}
+
+/// Those of `examples/users` are in no package of this workspace.
+fn fmt() -> anyhow::Result<Vec<Command>> {
+    let mut users = Command::new("rustfmt");
+    users.current_dir(crate::root()).args(["--check", "--edition", "2024"]).args(users::sources()?);
+    Ok(vec![cargo(&["fmt", "--all", "--check"]), users])
 }
 
 /// The fuzz crate goes apart: with all features it compiles libFuzzer, which takes a C++ compiler.
