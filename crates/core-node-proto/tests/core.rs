@@ -10,12 +10,13 @@ use core_node_proto::core::{
     Audience, CommandError, Config, ConfigError, ConfigParts, Confirmation, Core, Entropy, NeedSync, Stored,
 };
 use core_node_proto::http::Base;
+use core_node_proto::message::{JsonObject, NodeError};
 use core_node_proto::value::{NodeStatus, SyncStatus};
 use core_node_proto::{Method, Secret, grpc, http};
 use fixture::{BEGIN, CODE, Fixture, applied, at, error, heartbeat, node, register, revision};
 use std::time::Duration;
 use testkit::epoch;
-use testkit::secrets::marked;
+use testkit::secrets::{assert_no_secret, marked};
 
 // §3: registration
 
@@ -346,16 +347,27 @@ fn a_record_that_is_stored_wrong_is_set_right_however_often_that_fails() {
     fixture.call(2, applied(0));
     fixture.call(2, heartbeat(0));
     fixture.fail();
-    assert_eq!(
-        fixture.succeed(),
-        ["event: node 2 is online", "store: node 2 online pending", "reply: ok"]
-    );
+    assert_eq!(fixture.succeed(), ["event: node 2 is online", "store: node 2 online pending", "reply: ok"]);
     assert_eq!(fixture.tables.nodes[&node(2)].sync_status, SyncStatus::SYNCED);
     assert_eq!(fixture.fail(), ["event: not stored"]);
     assert_eq!(fixture.wait(5_000), ["store: node 2 online pending"]);
     fixture.succeed();
     assert_eq!(&*fixture.tables.nodes[&node(2)], fixture.node(2));
     assert_eq!(fixture.core.poll_timeout(), None);
+}
+
+#[test]
+fn what_a_node_says_of_an_error_is_stored_and_not_shown() {
+    let mut fixture = Fixture::new();
+    let text = marked(50);
+    let details = JsonObject::parse(&format!(r#"{{"at":"{text}"}}"#)).unwrap();
+    let report = NodeError { message: text, code: Some("XRAY".into()), details: Some(details) };
+    let call = Call::ReportError(report);
+    assert_no_secret(&format!("{call:?}"), "a call");
+    fixture.call(1, call); // looks at the outputs
+    assert_no_secret(&format!("{:?}", fixture.node(1)), "a record");
+    let shown = format!("{:?}", fixture.node(1).last_error.as_ref().unwrap());
+    assert!(shown.contains("XRAY"), "{shown}");
 }
 
 #[test]

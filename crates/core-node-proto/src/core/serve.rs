@@ -2,7 +2,9 @@
 
 use super::settle::{Effect, Pending};
 use super::step::Step;
-use super::{Change, CodeDigest, Config, Confirmation, Core, Event, ExchangeId, KeyDigest, NodeRecord, Output, StoreId};
+use super::{
+    Change, CodeDigest, Config, Confirmation, Core, Event, ExchangeId, KeyDigest, NodeRecord, Output, StoreId,
+};
 use crate::call::{Body, Call, ConfigReply, Credential, Incoming, Refusal, Reply};
 use crate::message::{
     Acknowledgement, ConfigApplied, FieldError, Heartbeat, HeartbeatReply, NodeError, Register, Registered,

@@ -4,9 +4,11 @@ use super::json::{HttpBody, JsonObject, ObjectWriter, Raw, body, members, option
 use super::{FieldError, MAX_TEXT_CHARACTERS};
 use crate::json::{MAX_JSON_DEPTH, Scalar, is_too_deep};
 use crate::value::ValueError;
+use std::fmt;
 
-/// A node's report that something is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A node's report that something is wrong with it. `Debug` shows its code and how long the rest is: proxies fill messages with
+/// pieces of their configuration.
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "messages are written as struct literals")]
 pub struct NodeError {
     /// What is wrong; not empty.
@@ -36,6 +38,16 @@ impl NodeError {
         }
         let code = self.code.as_deref().unwrap_or_default();
         ValueError::check_length(code, 0, MAX_TEXT_CHARACTERS).map_err(|error| FieldError::new("code", error))
+    }
+}
+
+impl fmt::Debug for NodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeError")
+            .field("message_bytes", &self.message.len())
+            .field("code", &self.code)
+            .field("details_bytes", &self.details.as_ref().map(|details| details.text().len()))
+            .finish()
     }
 }
 

@@ -152,7 +152,8 @@ impl World {
             self.take(output, batch);
         }
         self.check_limits();
-        if self.stores.is_empty() && self.sure_from <= Some(self.now) {
+        let is_awake = self.core.poll_timeout().is_none_or(|due| due > self.now);
+        if self.stores.is_empty() && is_awake && self.sure_from <= Some(self.now) {
             self.check_tables();
         }
     }
