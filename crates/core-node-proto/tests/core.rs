@@ -10,12 +10,13 @@ use core_node_proto::core::{
     Audience, CommandError, Config, ConfigError, ConfigParts, Confirmation, Core, Entropy, NeedSync, Stored,
 };
 use core_node_proto::http::Base;
+use core_node_proto::message::{JsonObject, NodeError};
 use core_node_proto::value::{NodeStatus, SyncStatus};
 use core_node_proto::{Method, Secret, grpc, http};
 use fixture::{BEGIN, CODE, Fixture, applied, at, error, heartbeat, node, register, revision};
 use std::time::Duration;
 use testkit::epoch;
-use testkit::secrets::marked;
+use testkit::secrets::{assert_no_secret, marked};
 
 // §3: registration
 
@@ -322,6 +323,54 @@ fn changes_of_a_node_build_on_those_that_are_being_stored() {
 }
 
 #[test]
+fn a_change_that_failed_is_not_in_those_that_were_made_after_it() {
+    let mut fixture = Fixture::new();
+    fixture.stores = false;
+    fixture.call(1, error("broken"));
+    fixture.core.set_domain(&node(1), Some("n1.example".into()), fixture.now).unwrap();
+    fixture.drain();
+    fixture.call(1, heartbeat(0));
+    assert_eq!(fixture.fail(), ["event: not stored", "refused: unavailable"]);
+    assert_eq!(fixture.fail(), ["event: not stored"]);
+    assert_eq!(fixture.succeed(), ["store: node 1 online synced", "reply: ok"]);
+    assert_eq!(fixture.node(1).node_status, NodeStatus::ONLINE);
+    assert_eq!(fixture.succeed(), [""; 0]);
+    let stored = &fixture.tables.nodes[&node(1)];
+    assert_eq!((&**stored, &stored.domain, &stored.last_error), (fixture.node(1), &None, &None));
+    assert_eq!(stored.last_seen_at, Some(at(BEGIN)), "the heartbeat counts");
+}
+
+#[test]
+fn a_record_that_is_stored_wrong_is_set_right_however_often_that_fails() {
+    let mut fixture = Fixture::new();
+    fixture.stores = false;
+    fixture.call(2, applied(0));
+    fixture.call(2, heartbeat(0));
+    fixture.fail();
+    assert_eq!(fixture.succeed(), ["event: node 2 is online", "store: node 2 online pending", "reply: ok"]);
+    assert_eq!(fixture.tables.nodes[&node(2)].sync_status, SyncStatus::SYNCED);
+    assert_eq!(fixture.fail(), ["event: not stored"]);
+    assert_eq!(fixture.wait(5_000), ["store: node 2 online pending"]);
+    fixture.succeed();
+    assert_eq!(&*fixture.tables.nodes[&node(2)], fixture.node(2));
+    assert_eq!(fixture.core.poll_timeout(), None);
+}
+
+#[test]
+fn what_a_node_says_of_an_error_is_stored_and_not_shown() {
+    let mut fixture = Fixture::new();
+    let text = marked(50);
+    let details = JsonObject::parse(&format!(r#"{{"at":"{text}"}}"#)).unwrap();
+    let report = NodeError { message: text, code: Some("XRAY".into()), details: Some(details) };
+    let call = Call::ReportError(report);
+    assert_no_secret(&format!("{call:?}"), "a call");
+    fixture.call(1, call); // looks at the outputs
+    assert_no_secret(&format!("{:?}", fixture.node(1)), "a record");
+    let shown = format!("{:?}", fixture.node(1).last_error.as_ref().unwrap());
+    assert!(shown.contains("XRAY"), "{shown}");
+}
+
+#[test]
 fn outcomes_count_in_the_order_of_their_transactions() {
     let mut fixture = Fixture::new();
     fixture.stores = false;
@@ -377,6 +426,17 @@ fn a_node_that_is_silent_for_longer_than_a_minute_is_offline() {
     assert_eq!(fixture.core.poll_timeout(), None);
     assert_eq!(fixture.call(1, heartbeat(0))[1], "event: node 1 is online");
     assert!(fixture.core.poll_timeout().is_some());
+}
+
+#[test]
+fn what_is_stored_of_a_node_without_a_heartbeat_is_no_sign_of_life() {
+    let mut fixture = timed();
+    fixture.call(1, heartbeat(0));
+    fixture.wait(59_000);
+    fixture.call(1, applied(0));
+    fixture.core.set_domain(&node(1), Some("n1.example".into()), fixture.now).unwrap();
+    fixture.drain();
+    assert_eq!(fixture.wait(1_001)[1..], ["event: node 1 is offline"]);
 }
 
 #[test]

@@ -14,7 +14,8 @@ use core_node_proto::core::{
     Change, CommandError, OnlineKey, Output, SessionTexts, Tables, Traffic, UsageKey,
 };
 use core_node_proto::message::{
-    NodeStats, OnlineUsers, OutboundItem, OutboundUsage, SessionEvent, SessionEvents, SystemStats, XrayStats,
+    NodeStats, OnlineIp, OnlineUser, OnlineUsers, OutboundItem, OutboundUsage, SessionEvent, SessionEvents,
+    SystemStats, XrayStats,
 };
 use core_node_proto::value::{ByteCount, SessionEventType, Timestamp, VpnProtocol};
 use fixture::{BEGIN, Fixture, at, entry, inbound, node, online, subscription, usage, user};
@@ -122,6 +123,31 @@ fn a_batch_that_was_counted_is_acknowledged_and_not_counted_again() {
     for new in [vec![one], vec![one, other, other]] {
         assert!(fixture.call(1, usage(&new))[0].starts_with("store: batch"), "{new:?}");
     }
+}
+
+#[test]
+fn a_batch_that_comes_again_after_the_window_is_recognised_again_whatever_is_stored_beside_it() {
+    let mut fixture = Fixture::new();
+    let (one, other) = (usage(&[entry(1, 2, BEGIN)]), usage(&[entry(3, 4, BEGIN)]));
+    fixture.call(1, one.clone());
+    fixture.wait(24 * 3_600_000);
+    fixture.stores = false;
+    assert!(fixture.call(1, one.clone())[0].starts_with("store: no batch; batch; usage"));
+    assert!(fixture.call(1, other)[0].starts_with("store: batch; usage"));
+    fixture.succeed();
+    fixture.succeed();
+    fixture.restart();
+    assert_eq!(fixture.call(1, one), ["event: replay of node 1", "reply: ok"]);
+}
+
+#[test]
+fn a_hundred_thousand_users_may_be_online_at_a_node() {
+    let mut fixture = Fixture::new();
+    let ips = vec![OnlineIp { ip: "198.51.100.9".parse().unwrap(), last_seen: None }];
+    let one = |number| OnlineUser { user_id: user(number), node_protocol_id: inbound(6), ips: ips.clone() };
+    let report = OnlineUsers { users: (100_001..=200_000).map(one).collect(), unreadable: 0 };
+    let lines = fixture.call(1, Call::ReportOnlineUsers(report));
+    assert_eq!(lines, ["event: 100000 of ReportOnlineUsers of node 1 skipped", "reply: ok"]);
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Batches {
     }
 
     /// Returns what is to be forgotten with a batch that is begun, so that all of them will be at most `most`. Those that are
-    /// being stored now will be known by then.
+    /// being stored now will be known by then; one of them that was known before is forgotten with its own transaction.
     pub(super) fn superfluous(
         &self,
         wall_clock: Timestamp,
@@ -53,7 +53,8 @@ impl Batches {
     ) -> Vec<(BatchDigest, Timestamp)> {
         let total = self.known.len() + self.in_flight.len() + 1;
         let surplus = total.saturating_sub(most);
-        let live = self.order.iter().filter(|(batch, at)| self.known.get(batch) == Some(at));
+        let is_live = |batch, at| self.known.get(batch) == Some(at) && !self.in_flight.contains_key(batch);
+        let live = self.order.iter().filter(|(batch, at)| is_live(batch, at));
         let superfluous = live
             .chain(&self.begun)
             .enumerate()

@@ -2,6 +2,7 @@
 
 use super::serve::For;
 use super::settle::{Effect, Pending};
+use super::step::Step;
 use super::{Audience, Change, CodeDigest, CommandError, Core, Directory, NodeRecord, StoreId};
 use crate::Secret;
 use crate::config::{ClientMap, MtprotoClientMap, NodeConfig, Services};
@@ -101,9 +102,9 @@ impl Core {
         self.advance(now);
         domain.as_deref().map_or(Ok(()), check_text)?;
         let domain = domain.map(Into::into);
-        let record = NodeRecord { domain, ..(**self.present(node)?).clone() };
+        self.present(node)?;
         self.check_room()?;
-        Ok(self.store_record(record, For::Command))
+        Ok(self.store_step(node, Step::Domain(domain), For::Command))
     }
 
     /// Removes a node. Its calls are refused as unavailable until that is stored, and as unauthorized afterwards. Its id is never

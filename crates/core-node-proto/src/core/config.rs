@@ -51,7 +51,8 @@ pub struct Config {
     /// The longest report of statistics, in bytes: the latest of each node is kept. 256 KiB; a longer one is refused as too
     /// large.
     pub max_stats_message: usize,
-    /// How many entries, items, events or users a report may have. 65 536; one with more is refused as too large.
+    /// How many entries, items or events a report may have, or users and addresses together: one with 100 000 users at one
+    /// address each has 200 000. 262 144; one with more is refused as too large.
     pub max_items: usize,
     /// How many calls may wait to be stored. 16 384; a further one is refused as unavailable.
     pub max_pending: usize,
@@ -149,7 +150,7 @@ impl Config {
             max_http_body: 100 << 10,
             max_grpc_message: 4 << 20,
             max_stats_message: 256 << 10,
-            max_items: 1 << 16,
+            max_items: 1 << 18,
             max_pending: 1 << 14,
             max_nodes: 1 << 20,
             max_online: 1 << 20,

@@ -7,6 +7,7 @@ use super::online::Online;
 use super::outside::Outside;
 use super::serve::For;
 use super::settle::Pending;
+use super::step::Step;
 use super::{
     Change, CodeDigest, Config, ConfigError, Directory, Event, ExchangeId, KeyDigest, LatestStats,
     NodeRecord, OnlineKey, Output, Published, RequestId, Sample, StoreFailed, StoreId, Stored,
@@ -25,7 +26,8 @@ use web_time::Instant;
 ///
 /// # States
 /// Core has none: it serves from its beginning to its end. A call that changes what is stored is answered when the change
-/// is stored; when that fails it is answered as unavailable, and nothing of it remains.
+/// is stored; when that fails it is answered as unavailable, and nothing of it remains. Records of nodes are stored whole:
+/// where one that builds on a change that failed is under way by then, the record is stored once more.
 ///
 /// | call | stored | reply at once |
 /// | --- | --- | --- |
@@ -146,6 +148,8 @@ pub struct Core {
 pub(super) enum Timer {
     /// A node may have been silent for too long.
     Silent(NodeId),
+    /// The database may still have a change of a node that was refused.
+    Restore(NodeId),
     /// Some who were online may not be any more.
     Sweep,
     /// A node does not answer.
@@ -249,6 +253,7 @@ impl Core {
         while let Some((_, timer)) = self.timers.pop_due(self.now) {
             match timer {
                 Timer::Silent(node) => self.check_silence(&node),
+                Timer::Restore(node) => self.restore_record(&node),
                 Timer::Sweep => self.sweep(),
                 Timer::Fetch(request) => self.give_up(request),
             }
@@ -390,11 +395,11 @@ impl Core {
         let Some(node) = self.nodes.get(id) else { return };
         if node.silent_at > Some(self.now) {
             self.timers.set(Timer::Silent(id.clone()), node.silent_at);
-        } else if let Some(record) = node.latest().silent().filter(|_| !node.is_leaving) {
+        } else if node.latest().node_status == NodeStatus::ONLINE && !node.is_leaving {
             if node.is_changing() || !self.has_room() {
                 self.retry_silence(id);
             } else {
-                self.store_record(record, For::Core);
+                self.store_step(id, Step::Silent, For::Core);
             }
         }
     }

@@ -40,6 +40,7 @@ mod report;
 mod serve;
 mod settle;
 mod stats;
+mod step;
 mod stored;
 mod tables;
 

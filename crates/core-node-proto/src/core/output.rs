@@ -38,7 +38,7 @@ pub struct FetchId(pub(super) u64);
 #[expect(clippy::exhaustive_structs, reason = "there is no more to it")]
 pub struct StoreFailed;
 
-/// Work for the driver, in order. `Debug` shows neither keys nor what stands in requests.
+/// Work for the driver, in order. `Debug` shows neither keys nor what stands in requests and transactions.
 #[expect(clippy::exhaustive_enums, reason = "new work must not compile away in a driver")]
 pub enum Output {
     /// Answer this exchange.
@@ -90,7 +90,7 @@ impl fmt::Debug for Output {
                 f.debug_struct("Reply").field("id", id).field("outcome", outcome).finish()
             }
             Self::Store { id, changes } => {
-                f.debug_struct("Store").field("id", id).field("changes", changes).finish()
+                f.debug_struct("Store").field("id", id).field("changes", &changes.len()).finish()
             }
             Self::SetOnline { key, lifetime } => {
                 f.debug_struct("SetOnline").field("key", key).field("lifetime", lifetime).finish()

@@ -71,28 +71,24 @@ impl NodeRecord {
         next
     }
 
-    /// Returns the record after a confirmation; `None` if it is refused.
-    pub(super) fn applied(&self, revision: Revision, current: Revision, rule: Confirmation) -> Option<Self> {
-        let is_strict = rule == Confirmation::Strict;
-        if is_strict && revision > current {
-            return None;
-        }
+    /// Returns the record after a confirmation that is not refused.
+    pub(super) fn applied(&self, revision: Revision, current: Revision, rule: Confirmation) -> Self {
         let mut next = self.clone();
         next.revision = Some(revision);
-        if !is_strict || revision == current {
+        if rule == Confirmation::Document || revision == current {
             next.sync_status = SyncStatus::SYNCED;
             next.node_status = NodeStatus::ONLINE;
             next.last_error = None;
         }
-        Some(next)
+        next
     }
 
     /// Returns the record after a report of an error.
-    pub(super) fn failed(&self, error: NodeError) -> Self {
+    pub(super) fn failed(&self, error: Arc<NodeError>) -> Self {
         Self {
             node_status: NodeStatus::ERROR,
             sync_status: SyncStatus::FAILED,
-            last_error: Some(Arc::new(error)),
+            last_error: Some(error),
             ..self.clone()
         }
     }

@@ -1,7 +1,10 @@
 //! What becomes of a call. §2, §11.
 
 use super::settle::{Effect, Pending};
-use super::{Change, CodeDigest, Config, Core, Event, ExchangeId, KeyDigest, NodeRecord, Output, StoreId};
+use super::step::Step;
+use super::{
+    Change, CodeDigest, Config, Confirmation, Core, Event, ExchangeId, KeyDigest, NodeRecord, Output, StoreId,
+};
 use crate::call::{Body, Call, ConfigReply, Credential, Incoming, Refusal, Reply};
 use crate::message::{
     Acknowledgement, ConfigApplied, FieldError, Heartbeat, HeartbeatReply, NodeError, Register, Registered,
@@ -156,10 +159,10 @@ impl Core {
         let ahead = heartbeat.revision.filter(|revision| *revision > current);
         let ahead = ahead.filter(|revision| before.revision != Some(*revision));
         let need_sync = self.config.need_sync.asks(heartbeat.revision, current);
-        let record = before.seen(heartbeat, wall_clock);
+        let step = Step::Seen(heartbeat.clone(), wall_clock);
         let reply = Reply::Heartbeat(HeartbeatReply { ok: true, need_sync });
         let news = ahead.map(|revision| Event::Ahead { node: id.clone(), revision, current });
-        self.answer_with_record(exchange, record, reply, news)
+        self.answer_when_changed(exchange, id, step, reply, news)
     }
 
     fn latest_config(&self, id: &NodeId) -> Reply {
@@ -173,53 +176,50 @@ impl Core {
         applied: ConfigApplied,
     ) -> Result<Answer, Refusal> {
         let current = self.published.of(id).revision();
-        let before = self.nodes.get(id).ok_or(Refusal::Unauthorized)?.latest();
-        let record = before.applied(applied.revision, current, self.config.confirmation);
-        let record = record.ok_or_else(|| {
+        let (revision, rule) = (applied.revision, self.config.confirmation);
+        if rule == Confirmation::Strict && revision > current {
             let error = ValueError::OutOfRange { least: 0, most: current.get().into() };
-            Refusal::Invalid(FieldError::new("revision", error))
-        })?;
-        self.answer_with_record(exchange, record, ACKNOWLEDGED, None)
+            return Err(Refusal::Invalid(FieldError::new("revision", error)));
+        }
+        let step = Step::Applied { revision, current, rule };
+        self.answer_when_changed(exchange, id, step, ACKNOWLEDGED, None)
     }
 
     fn error(&mut self, exchange: ExchangeId, id: &NodeId, error: NodeError) -> Result<Answer, Refusal> {
-        let record = self.nodes.get(id).ok_or(Refusal::Unauthorized)?.latest().failed(error);
-        let error = record.last_error.clone();
-        let news = error.map(|error| Event::NodeError { node: id.clone(), error });
-        self.answer_with_record(exchange, record, ACKNOWLEDGED, news)
+        let error = Arc::new(error);
+        let news = Event::NodeError { node: id.clone(), error: error.clone() };
+        self.answer_when_changed(exchange, id, Step::Failed(error), ACKNOWLEDGED, Some(news))
     }
 
-    fn answer_with_record(
+    fn answer_when_changed(
         &mut self,
         exchange: ExchangeId,
-        record: NodeRecord,
+        id: &NodeId,
+        step: Step,
         reply: Reply,
         news: Option<Event>,
     ) -> Result<Answer, Refusal> {
         if !self.has_room() {
             return Err(Refusal::Unavailable);
         }
-        self.store_record(record, For::Exchange(exchange, reply, news));
+        self.store_step(id, step, For::Exchange(exchange, reply, news));
         Ok(Answer::Stored)
     }
 
-    /// Begins to store the record of a node that there is.
-    pub(super) fn store_record(&mut self, record: NodeRecord, reason: For) -> StoreId {
-        let record = Arc::new(record);
-        let node = record.id.clone();
+    /// Begins to store a change of a node that there is.
+    pub(super) fn store_step(&mut self, id: &NodeId, step: Step, reason: For) -> StoreId {
+        let store = StoreId(self.next_store);
+        let record = self.nodes.get_mut(id).map(|node| node.begin(store, step));
+        let changes = record.map(Change::Node).into_iter().collect();
         let is_command = matches!(reason, For::Command);
-        let changed = |news| Effect::Changed { node: node.clone(), news, is_command };
+        let changed = |news| Effect::Changed { node: id.clone(), news, is_command };
         let pending = match reason {
             For::Exchange(exchange, reply, news) => {
                 Pending::new(changed(news), self.now).answering(exchange, reply)
             }
             For::Command | For::Core => Pending::new(changed(None), self.now),
         };
-        let id = self.store(vec![Change::Node(record.clone())], pending);
-        if let Some(node) = self.nodes.get_mut(&node) {
-            node.begin(id, record);
-        }
-        id
+        self.store(changes, pending)
     }
 }
 

@@ -4,6 +4,7 @@ use super::machine::Timer;
 use super::node::Node;
 use super::online::Receipt;
 use super::serve::For;
+use super::step::Step;
 use super::{
     Audience, BatchDigest, CodeDigest, Core, Event, ExchangeId, KeyDigest, NodeRecord, OnlineKey, Output,
     StoreFailed, StoreId,
@@ -114,10 +115,10 @@ impl Core {
             }
             Effect::Changed { node: id_of_node, .. } => {
                 let node = self.nodes.get_mut(&id_of_node);
-                let ended = node.and_then(|node| node.end(id));
-                if ended.is_some_and(|record| record.node_status == NodeStatus::OFFLINE) {
+                if matches!(node.and_then(|node| node.fail(id)), Some(Step::Silent)) {
                     self.retry_silence(&id_of_node);
                 }
+                self.retry_restoring(&id_of_node);
             }
             Effect::Usage { node, batch: Some((batch, _)), .. } => {
                 self.nodes.get_mut(&node).into_iter().for_each(|node| node.batches.end(&batch));
@@ -125,6 +126,7 @@ impl Core {
             Effect::NodeRemoved(id_of_node) => {
                 if let Some(node) = self.nodes.get_mut(&id_of_node) {
                     node.is_leaving = false;
+                    self.restore_record(&id_of_node);
                     self.await_sign_of_life(&id_of_node, self.now);
                 }
             }
@@ -204,15 +206,37 @@ impl Core {
 
     fn change(&mut self, id: &NodeId, store: StoreId, began: Instant) {
         let Some(node) = self.nodes.get_mut(id) else { return };
-        let Some(record) = node.end(store) else { return };
-        let before = std::mem::replace(&mut node.record, record.clone());
+        let Some((step, before)) = node.succeed(store) else { return };
+        let record = node.record.clone();
         if record.node_status != before.node_status {
             let (node, status) = (id.clone(), record.node_status.clone());
             self.push(Event::NodeStatusChanged { node, status });
         }
         self.tell_sync_status(&before, &record);
-        if record.node_status == NodeStatus::ONLINE {
+        let is_new = record.node_status != before.node_status;
+        if record.node_status == NodeStatus::ONLINE && (is_new || matches!(step, Step::Seen(..))) {
             self.await_sign_of_life(id, began);
+        }
+        self.restore_record(id);
+    }
+
+    /// Stores a node as it is, if the database has a change that is refused by now and no later one sets that right.
+    pub(super) fn restore_record(&mut self, id: &NodeId) {
+        let Some(node) = self.nodes.get(id) else { return };
+        if node.is_stored() || node.is_changing() || node.is_leaving {
+            return;
+        }
+        if self.has_room() {
+            self.store_step(id, Step::Restored, For::Core);
+        } else {
+            self.retry_restoring(id);
+        }
+    }
+
+    fn retry_restoring(&mut self, id: &NodeId) {
+        if self.nodes.get(id).is_some_and(|node| !node.is_stored()) {
+            let at = self.now.checked_add(self.config.store_retry);
+            self.timers.set(Timer::Restore(id.clone()), at);
         }
     }
 
@@ -276,14 +300,13 @@ impl Core {
         for id in concerned {
             let Some(node) = self.nodes.get_mut(&id) else { continue };
             if node.record.sync_status != SyncStatus::PENDING {
-                let after = Arc::new(node.record.unsynced());
-                let before = std::mem::replace(&mut node.record, after.clone());
+                let before = node.unsync();
+                let after = node.record.clone();
                 self.tell_sync_status(&before, &after);
             }
             let Some(node) = self.nodes.get(&id) else { continue };
             if node.is_changing() && !node.is_leaving && node.latest().sync_status != SyncStatus::PENDING {
-                let record = node.latest().unsynced();
-                self.store_record(record, For::Core);
+                self.store_step(&id, Step::Unsynced, For::Core);
             }
         }
     }
@@ -295,5 +318,6 @@ impl Core {
             self.keys.remove(key);
         }
         self.timers.set(Timer::Silent(id.clone()), None);
+        self.timers.set(Timer::Restore(id.clone()), None);
     }
 }

@@ -140,7 +140,7 @@ impl PartialEq for MtProtoStatus {
 }
 
 impl fmt::Debug for MtProtoStatus {
-    /// Names the other members without their values, which may be secret.
+    /// Hides the error and names the other members without their values: they may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MtProtoStatus")
             .field("running", &self.running)
@@ -149,7 +149,7 @@ impl fmt::Debug for MtProtoStatus {
             .field("connections_bad_total", &self.connections_bad_total)
             .field("current_connections", &self.current_connections)
             .field("configured_users", &self.configured_users)
-            .field("error", &self.error)
+            .field("error_bytes", &self.error.as_ref().map(String::len))
             .field("others", &self.others().map(|(name, _)| name).collect::<Vec<_>>())
             .finish()
     }

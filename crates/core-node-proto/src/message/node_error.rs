@@ -6,7 +6,8 @@ use crate::json::{MAX_JSON_DEPTH, Scalar, is_deeper};
 use crate::value::ValueError;
 use std::fmt;
 
-/// A node's report that something is wrong with it.
+/// A node's report that something is wrong with it. `Debug` shows its code and how long the rest is: proxies fill messages with
+/// pieces of their configuration.
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "messages are written as struct literals")]
 pub struct NodeError {
@@ -53,6 +54,16 @@ impl NodeError {
             return Err(FieldError::new("details", ValueError::TooDeep(MAX_JSON_DEPTH - 1)));
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for NodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeError")
+            .field("message_bytes", &self.message.len())
+            .field("code", &self.code)
+            .field("details_bytes", &self.details.as_ref().map(|details| details.text().len()))
+            .finish()
     }
 }
 

@@ -56,6 +56,8 @@ pub(crate) struct World {
     keys: Vec<Secret>,
     starts: u8,
     last: Option<ExchangeId>,
+    /// Until then Core may have to set records right that build on one that was not stored.
+    sure_from: Option<Instant>,
 }
 
 /// A node, and the entries that it reports, sorted.
@@ -87,6 +89,7 @@ impl World {
             keys: (0..2).map(|number| Secret::new(marked(number))).collect(),
             starts: 0,
             last: None,
+            sure_from: None,
         };
         world.settle(None);
         Some(world)
@@ -128,6 +131,13 @@ impl World {
             self.report(0, &mut |_| 0);
             self.settle(None);
         }
+        self.now += self.config.store_retry;
+        self.core.handle_timeout(self.now);
+        self.settle(None);
+        while !self.stores.is_empty() {
+            self.report(0, &mut |_| 0);
+            self.settle(None);
+        }
         assert!(self.waiting.is_empty(), "rule: whoever waits is answered; {:?} wait", self.waiting.keys());
         self.check_tables();
         assert_debug_hides(&self.core.0);
@@ -142,7 +152,8 @@ impl World {
             self.take(output, batch);
         }
         self.check_limits();
-        if self.stores.is_empty() {
+        let is_awake = self.core.poll_timeout().is_none_or(|due| due > self.now);
+        if self.stores.is_empty() && is_awake && self.sure_from <= Some(self.now) {
             self.check_tables();
         }
     }
@@ -359,6 +370,10 @@ impl World {
             }
         }
         let open = self.stores.remove(place);
+        if self.sure_from.is_some() || open.done == Some(Err(StoreFailed)) {
+            // One nanosecond more: what is due at that instant has not happened yet.
+            self.sure_from = Some(self.now + self.config.store_retry + Duration::from_nanos(1));
+        }
         self.core.0.handle_stored(open.id, open.done.unwrap_or(Ok(())), self.now);
         self.core.0.handle_stored(open.id, Err(StoreFailed), self.now);
     }
@@ -480,6 +495,7 @@ impl World {
             }
         }
         self.stores.clear();
+        self.sure_from = None;
         self.waiting.clear();
         self.queries.clear();
         self.requests.clear();
