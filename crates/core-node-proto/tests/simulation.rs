@@ -49,7 +49,7 @@ fn live(seed: u64, configure: fn(&mut agent::Config, &mut core::Config)) -> Resu
     world.proxies.is_idle = true;
     // A report of an error that arrives after the agent has given it up makes the node fail for Core until the next
     // configuration: nothing in the protocol would tell the agent. With another configuration everything has to be well.
-    let is_published = seed % 3 != 0;
+    let is_published = !seed.is_multiple_of(3);
     if is_published {
         world.run(Duration::from_secs(60));
         world.publish();
@@ -73,7 +73,7 @@ fn live(seed: u64, configure: fn(&mut agent::Config, &mut core::Config)) -> Resu
 
 /// Every other life has a link that may deliver a call twice.
 fn delivers_twice(seed: u64) -> bool {
-    seed % 2 == 0
+    seed.is_multiple_of(2)
 }
 
 fn chaos(seed: u64, random: &mut fastrand::Rng) -> Faults {

@@ -57,16 +57,6 @@ impl NodeError {
     }
 }
 
-impl fmt::Debug for NodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NodeError")
-            .field("message_bytes", &self.message.len())
-            .field("code", &self.code)
-            .field("details_bytes", &self.details.as_ref().map(|details| details.text().len()))
-            .finish()
-    }
-}
-
 impl HttpBody for NodeError {
     fn from_json(json: &[u8]) -> Result<Self, FieldError> {
         let members: Members<'_> = body(json)?;
