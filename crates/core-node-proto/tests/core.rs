@@ -667,7 +667,7 @@ fn what_is_stored_survives_as_json() {
     assert_eq!(serde_json::from_str::<core_node_proto::core::Tables>(&json).unwrap(), fixture.tables);
     let json = serde_json::to_string(&fixture.tables.stored()).unwrap();
     assert_eq!(serde_json::from_str::<Stored>(&json).unwrap(), fixture.tables.stored());
-    testkit::secrets::assert_no_secret(&json, "what is stored");
+    assert_no_secret(&json, "what is stored");
 }
 
 #[test]
