@@ -8,31 +8,26 @@
 
 use crate::clock;
 use crate::links::Links;
-use crate::node::{Done, Node, Worker};
+use crate::node::{Done, Measured, Node, Worker};
 use crate::state_file::{Stored, Writer};
 use core_node_proto::Instant;
 use core_node_proto::agent::{Agent, CallId, Event, Output};
-use core_node_proto::call::{Call, Failure, Link, Reply};
-use core_node_proto::message::NodeStats;
-use core_node_proto::value::Timestamp;
+use core_node_proto::call::{Call, Delivery, Failure, FailureKind, Link, Reply};
 use program::sleep_until;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
 type Order = Box<dyn FnOnce(&mut Agent, Instant) + Send>;
-
-/// Statistics, and when they were taken.
-type Measured = (Timestamp, NodeStats);
 
 /// What a driver tells.
 #[derive(Debug)]
 pub enum News<'a> {
     /// The machine has news.
     Event(&'a Event),
-    /// A call has come to its end; the machine knows it already.
+    /// A call has come to its end, or was given up; the machine knows it already.
     Answered {
         /// The call.
         call: &'a Call,
@@ -40,6 +35,8 @@ pub enum News<'a> {
         link: Link,
         /// What came of it.
         outcome: &'a Result<Reply, Failure>,
+        /// When the machine does something next, if nothing comes.
+        next: Option<Instant>,
     },
 }
 
@@ -57,7 +54,7 @@ pub struct Host<N> {
 #[derive(Clone)]
 pub struct Handle {
     orders: mpsc::Sender<Order>,
-    stats: watch::Receiver<Option<Measured>>,
+    worker: Worker,
 }
 
 impl Handle {
@@ -71,10 +68,11 @@ impl Handle {
         answered.await.ok()
     }
 
-    /// Returns how the node was when it was last measured, and when that was.
-    #[must_use]
-    pub fn latest_stats(&self) -> Option<Measured> {
-        self.stats.borrow().clone()
+    /// Measures how the node is; `None` if that cannot be.
+    pub async fn measure(&self) -> Option<Measured> {
+        let (answer, answered) = oneshot::channel();
+        self.worker.measure(|measured| drop(answer.send(measured)));
+        answered.await.ok().flatten()
     }
 }
 
@@ -89,19 +87,18 @@ pub fn driver<N: Node>(
     end: impl Future<Output = ()> + Send,
 ) -> (Handle, impl Future<Output = ()> + Send) {
     let (orders, queue) = mpsc::channel(64);
-    let (latest, stats) = watch::channel(None);
     let (tell, told) = mpsc::unbounded_channel();
     let tell_stored = tell.clone();
+    let worker = Worker::start(host.node, move |done| drop(tell.send(Told::Done(done))));
     let driver = Driver {
         agent,
         links: host.links,
         writer: Writer::start(host.state, move |stored| drop(tell_stored.send(Told::Stored(stored)))),
-        worker: Worker::start(host.node, move |done| drop(tell.send(Told::Done(done)))),
+        worker: worker.clone(),
         calls: JoinSet::new(),
         open: HashMap::new(),
-        latest,
     };
-    (Handle { orders, stats }, async move { driver.run(queue, told, &mut news, end).await })
+    (Handle { orders, worker }, async move { driver.run(queue, told, &mut news, end).await })
 }
 
 /// What the threads say.
@@ -124,7 +121,6 @@ struct Driver {
     worker: Worker,
     calls: JoinSet<(CallId, Result<Reply, Failure>)>,
     open: HashMap<CallId, OpenCall>,
-    latest: watch::Sender<Option<Measured>>,
 }
 
 impl Driver {
@@ -180,8 +176,11 @@ impl Driver {
                     self.open.insert(id, OpenCall { call, link, abort: self.calls.spawn(sending) });
                 }
                 Output::Cancel(id) => {
-                    if let Some(OpenCall { abort, .. }) = self.open.remove(&id) {
+                    if let Some(OpenCall { call, link, abort }) = self.open.remove(&id) {
                         abort.abort();
+                        let outcome = &Err(Failure::new(Delivery::Perhaps, FailureKind::TimedOut));
+                        let next = self.agent.poll_timeout();
+                        news(&mut self.agent, News::Answered { call: &call, link, outcome, next });
                     }
                 }
                 Output::Store { id, snapshot } => self.writer.write(id, snapshot),
@@ -204,7 +203,8 @@ impl Driver {
             Ok(reply) => self.agent.handle_reply(id, reply, now),
             Err(failure) => self.agent.handle_failure(id, failure, now),
         }
-        news(&mut self.agent, News::Answered { call: &call, link, outcome: &outcome });
+        let next = self.agent.poll_timeout();
+        news(&mut self.agent, News::Answered { call: &call, link, outcome: &outcome, next });
     }
 
     fn told(&mut self, told: Told) {
@@ -212,10 +212,7 @@ impl Driver {
         match told {
             Told::Stored((id, outcome)) => self.agent.handle_stored(id, outcome, now),
             Told::Done(Done::Counters(counters)) => self.agent.handle_counters(counters, now),
-            Told::Done(Done::Stats(stats)) => {
-                self.latest.send_replace(Some((clock::now(), stats.clone())));
-                self.agent.handle_stats(stats, now);
-            }
+            Told::Done(Done::Stats(stats)) => self.agent.handle_stats(stats, now),
             Told::Done(Done::Online(seen)) => self.agent.handle_online(&seen, now),
             Told::Done(Done::Applied(id, outcome)) => self.agent.handle_applied(id, outcome, now),
         }

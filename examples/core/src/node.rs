@@ -1,10 +1,13 @@
 //! The machine under an agent: what is measured there, and what a configuration is applied to. It runs on a thread of its
 //! own, as both may block.
 
+use crate::clock;
 use core_node_proto::agent::{ApplyFailed, ApplyId, Counters, Sampling, Seen};
 use core_node_proto::config::NodeConfig;
 use core_node_proto::message::NodeStats;
+use core_node_proto::value::Timestamp;
 use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 /// What an agent asks of its machine.
 pub trait Node: Send + 'static {
@@ -24,8 +27,16 @@ pub trait Node: Send + 'static {
 /// What is to be done.
 enum Task {
     Sample(Sampling),
+    Measure(Box<dyn FnOnce(Option<Measured>) + Send>),
     Apply(ApplyId, Arc<NodeConfig>),
 }
+
+/// Statistics, and when they were taken.
+pub type Measured = (Timestamp, NodeStats);
+
+/// Who asks for statistics gets those that are not older than this: rates over a shorter time say little, and asking often
+/// costs nothing.
+const FRESH: Duration = Duration::from_millis(500);
 
 /// What was done.
 #[derive(Debug)]
@@ -40,18 +51,19 @@ pub enum Done {
     Applied(ApplyId, Result<(), ApplyFailed>),
 }
 
-/// Does the work; the thread ends once this is dropped.
-#[derive(Debug)]
+/// Does the work; the thread ends once this and its clones are dropped.
+#[derive(Clone, Debug)]
 pub struct Worker(mpsc::Sender<Task>);
 
 impl Worker {
     /// Starts the thread; `tell` gets what was done.
     #[must_use]
-    pub fn start(mut node: impl Node, tell: impl Fn(Done) + Send + 'static) -> Self {
+    pub fn start(node: impl Node, tell: impl Fn(Done) + Send + 'static) -> Self {
         let (sender, queue) = mpsc::channel();
+        let mut hands = Hands { node, latest: None };
         std::thread::spawn(move || {
             for task in queue {
-                for done in carry_out(&mut node, task) {
+                for done in hands.carry_out(task) {
                     tell(done);
                 }
             }
@@ -64,17 +76,44 @@ impl Worker {
         let _ = self.0.send(Task::Sample(sampling)); // an error: the thread has panicked
     }
 
+    /// Measures the machine, for `tell`.
+    pub fn measure(&self, tell: impl FnOnce(Option<Measured>) + Send + 'static) {
+        let _ = self.0.send(Task::Measure(Box::new(tell))); // as above
+    }
+
     /// Applies a configuration.
     pub fn apply(&self, id: ApplyId, config: Arc<NodeConfig>) {
         let _ = self.0.send(Task::Apply(id, config)); // as above
     }
 }
 
-fn carry_out(node: &mut impl Node, task: Task) -> Vec<Done> {
-    match task {
-        Task::Sample(Sampling::Counters) => node.counters().into_iter().map(Done::Counters).collect(),
-        Task::Sample(Sampling::Stats) => node.stats().map(Done::Stats).into_iter().collect(),
-        Task::Sample(Sampling::Online) => node.online().map(Done::Online).into_iter().collect(),
-        Task::Apply(id, config) => vec![Done::Applied(id, node.apply(&config))],
+/// What the thread has.
+struct Hands<N> {
+    node: N,
+    latest: Option<(Instant, Measured)>,
+}
+
+impl<N: Node> Hands<N> {
+    fn carry_out(&mut self, task: Task) -> Vec<Done> {
+        let node = &mut self.node;
+        match task {
+            Task::Sample(Sampling::Counters) => node.counters().into_iter().map(Done::Counters).collect(),
+            Task::Sample(Sampling::Stats) => self.stats().map(Done::Stats).into_iter().collect(),
+            Task::Sample(Sampling::Online) => node.online().map(Done::Online).into_iter().collect(),
+            Task::Measure(tell) => {
+                if self.latest.as_ref().is_none_or(|(at, _)| at.elapsed() > FRESH) {
+                    self.stats();
+                }
+                tell(self.latest.as_ref().map(|(_, measured)| measured.clone()));
+                Vec::new()
+            }
+            Task::Apply(id, config) => vec![Done::Applied(id, node.apply(&config))],
+        }
+    }
+
+    fn stats(&mut self) -> Option<NodeStats> {
+        let stats = self.node.stats();
+        self.latest = stats.clone().map(|stats| (Instant::now(), (clock::now(), stats)));
+        stats
     }
 }

@@ -1,6 +1,7 @@
 //! What an agent does, as events of its program.
 
 use crate::agent_driver::News;
+use core_node_proto::Instant;
 use core_node_proto::agent::{Event, Returned, ReturnedContent};
 use core_node_proto::call::{Call, Failure, Link, Outcome, Reply};
 use serde_json::{Map, Value, json};
@@ -10,6 +11,11 @@ use serde_json::{Map, Value, json};
 pub fn report(news: &News<'_>) -> Option<(&'static str, Value)> {
     match news {
         News::Event(event) => of_event(event),
+        News::Answered { call: Call::Register(_), outcome: Err(failure), next: Some(next), .. } => {
+            let retry_in = next.saturating_duration_since(Instant::now()).as_secs_f64();
+            let members = json!({"error": failure.kind.to_string(), "retry_in_seconds": retry_in});
+            Some(("registration_failed", members))
+        }
         News::Answered { call, outcome, .. } => of_call(call, outcome),
     }
 }
@@ -60,7 +66,11 @@ fn of_call(call: &Call, outcome: &Result<Reply, Failure>) -> Option<(&'static st
             set("code", error.code.clone().into());
             "error_reported"
         }
-        // The machine tells how these go.
+        Call::ConfirmConfigApplied(applied) if outcome.is_err() => {
+            set("revision", applied.revision.get().into());
+            "confirmation_failed"
+        }
+        // The machine tells how these end.
         Call::Register(_) | Call::ConfirmConfigApplied(_) => return None,
     };
     Some((name, Value::Object(members)))

@@ -33,8 +33,8 @@ pub async fn serve(listener: TcpListener, agent: Handle) {
                 Ok((socket, _)) => {
                     let agent = agent.clone();
                     let service = service_fn(move |request| {
-                        let response = answer(&request, &agent).map(Full::new);
-                        async move { Ok::<_, Infallible>(response) }
+                        let agent = agent.clone();
+                        async move { Ok::<_, Infallible>(answer(&request, &agent).await.map(Full::new)) }
                     });
                     let stream = TokioIo::new(limits.patient(socket));
                     let connection = limits.http1().serve_connection(stream, service);
@@ -47,15 +47,15 @@ pub async fn serve(listener: TcpListener, agent: Handle) {
     }
 }
 
-fn answer(request: &Request<Incoming>, agent: &Handle) -> Response<Bytes> {
+async fn answer(request: &Request<Incoming>, agent: &Handle) -> Response<Bytes> {
     if request.uri().path() != PATH {
         return plain(StatusCode::NOT_FOUND, "no such route\n");
     }
     if request.method() != Method::GET {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
     }
-    let Some(stats) = agent.latest_stats() else {
-        return plain(StatusCode::SERVICE_UNAVAILABLE, "nothing was measured yet\n");
+    let Some(stats) = agent.measure().await else {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "nothing can be measured\n");
     };
     let Ok(status) = (RuntimeStatus { at: Some(stats.0), stats: stats.1 }).to_json() else {
         return plain(StatusCode::INTERNAL_SERVER_ERROR, "what was measured cannot be written\n");

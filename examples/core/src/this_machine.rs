@@ -7,9 +7,10 @@ use crate::clock;
 use crate::counters::{LineError, Lines, Simulated, read_line};
 use crate::host::Host;
 use crate::node::Node;
-use core_node_proto::agent::{ApplyFailed, Counters, Seen};
+use core_node_proto::agent::{ApplyFailed, Counters, Proxy, Seen};
 use core_node_proto::config::{NodeConfig, Services};
 use core_node_proto::message::{MtProtoStatus, MtProtoStatuses, NodeStats, XrayStats};
+use core_node_proto::value::Timestamp;
 use serde_json::Value;
 use std::io::BufRead;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,17 +36,24 @@ pub struct ThisMachine {
 pub struct SharedLines(Arc<Mutex<Lines>>);
 
 impl SharedLines {
+    /// Expects lines of a file that is read from its beginning at every start; see [`Lines::after`].
+    #[must_use]
+    pub fn after(start: impl Fn(Proxy) -> Option<Timestamp>) -> Self {
+        Self(Arc::new(Mutex::new(Lines::after(start))))
+    }
+
     /// Reads lines to their end. `tell` gets each that is no sample, which is passed over, with its number.
     pub fn read(&self, input: impl BufRead + Send + 'static, tell: impl Fn(u64, LineError) + Send + 'static) {
         let lines = self.clone();
         std::thread::spawn(move || {
             for (number, line) in (1..).zip(input.lines()) {
-                let Ok(line) = line else { return };
+                let Ok(line) = line else { break };
                 match read_line(&line) {
                     Ok(sample) => lines.lock().add(sample),
                     Err(error) => tell(number, error),
                 }
             }
+            lines.lock().end();
         });
     }
 

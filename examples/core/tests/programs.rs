@@ -171,6 +171,60 @@ fn totals_are_those_of_the_counters_over_a_restart_of_the_agent() {
 }
 
 #[test]
+fn a_file_of_counters_is_counted_once_however_often_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&["--test-control", "127.0.0.1:0"]);
+    own_inbounds(&server);
+    let file = folder.path().join("counters");
+    let mut later = counters(500);
+    later["startedAt"] = "2029-01-02T03:04:06Z".into();
+    std::fs::write(&file, format!("no JSON\n{}\n{later}\n", counters(1000))).unwrap();
+    let file = file.to_str().unwrap();
+    let mut agent = server.agent(folder.path(), &["--code", "CODE-ONE", "--counters", file]);
+    agent.until("counters", any);
+    assert!(agent.seen()[0].contains("listening"), "{:?}", agent.seen());
+    server.wait_for("both processes", |state| sum(state, "bytesUp") == 1500);
+    agent.until("heartbeat", any);
+    drop(agent); // killed
+
+    let mut agent = server.agent(folder.path(), &["--counters", file]);
+    for _ in 0..5 {
+        agent.until("stats", any);
+    }
+    agent.until("online", any);
+    #[cfg(unix)]
+    {
+        agent.terminate();
+        assert_eq!(agent.until("stopped", any)["stored"], true);
+    }
+    assert_eq!(sum(&server.state(), "bytesUp"), 1500);
+}
+
+#[test]
+fn an_agent_without_core_tells_when_it_tries_again_and_how_the_node_is() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}", silent.local_addr().unwrap());
+    for http in ["http://127.0.0.1:1", &silent] {
+        let to = ["--http", http, "--grpc", "http://127.0.0.1:1", "--insecure", "--code", "CODE-ONE"];
+        let node = ["--name", "n", "--region", "r", "--ip", "127.0.0.1", "--port", "0"];
+        let mut command = command(AGENT, &to);
+        command.args(node).args(["--call-timeout", "200ms"]);
+        let mut agent = Program::start(command);
+        let address = agent.listening();
+        assert!(agent.until("registration_failed", any)["retry_in_seconds"].as_f64().unwrap() > 0.0);
+        let at = || {
+            let (status, body) = get(&address, "/runtime-status");
+            assert_eq!(status, 200, "{body}");
+            let status: Value = serde_json::from_str(&body).unwrap();
+            status["at"].as_str().unwrap().to_owned()
+        };
+        let first = at();
+        std::thread::sleep(Duration::from_millis(600));
+        assert!(at() > first, "the node is measured when it is asked");
+    }
+}
+
+#[test]
 fn a_fresh_core_writes_its_code_into_a_file_and_shows_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("code.txt");

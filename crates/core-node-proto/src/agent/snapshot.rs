@@ -101,6 +101,12 @@ impl Snapshot {
         self.config.as_ref()
     }
 
+    /// Returns when the process of a proxy began that was sampled last.
+    #[must_use]
+    pub fn process_start(&self, proxy: Proxy) -> Option<Timestamp> {
+        self.proxies.get(&proxy).map(|last| last.started_at)
+    }
+
     /// Returns its revision.
     #[must_use]
     pub fn revision(&self) -> Option<Revision> {

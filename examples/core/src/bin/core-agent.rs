@@ -17,6 +17,7 @@ use core_node_proto::{GrpcTarget, Secret};
 use program::tls::{self, Trust};
 use program::{Printer, bad_arguments, duration, fail};
 use serde_json::json;
+use std::fs::File;
 use std::io::BufReader;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
@@ -136,13 +137,14 @@ async fn main() -> ExitCode {
         Ok(agent) => agent,
         Err(problem) => return bad_arguments(problem),
     };
-    let node = match node(&arguments, &agent, printer) {
-        Ok(node) => node,
+    let counters = match arguments.counters.as_deref().map(open).transpose() {
+        Ok(counters) => counters,
         Err(problem) => return bad_arguments(problem),
     };
     if let Ok(address) = listener.local_addr() {
         printer.event("listening", json!({"addr": address.to_string()}));
     }
+    let node = node(&agent, counters, printer);
     live(&arguments, printer, agent, Host { links: links.0, state: arguments.state.clone(), node }, listener)
         .await
 }
@@ -252,26 +254,43 @@ fn code(arguments: &Arguments) -> Result<Option<Secret>, String> {
     Ok(text.map(|text| Secret::new(text.trim())))
 }
 
-fn node(arguments: &Arguments, agent: &Agent, printer: Printer) -> Result<ThisMachine, String> {
-    let lines = arguments.counters.as_deref().map(|path| read_counters(path, printer)).transpose()?;
+/// Where counters come from.
+enum Source {
+    Input,
+    File(File),
+}
+
+fn open(path: &Path) -> Result<Source, String> {
+    if path == Path::new("-") {
+        return Ok(Source::Input);
+    }
+    File::open(path).map(Source::File).map_err(|error| format!("--counters: {}: {error}", path.display()))
+}
+
+fn node(agent: &Agent, counters: Option<Source>, printer: Printer) -> ThisMachine {
+    let lines = counters.map(|source| read_counters(source, agent, printer));
     let mut node = ThisMachine::new(fastrand::u64(..), lines);
     // The proxies start with what was applied last, also while Core is away.
     if let Some(config) = agent.node_config() {
         let _ = node.apply(config); // refused: as if they did not start, which the next configuration may mend
     }
-    Ok(node)
+    node
 }
 
-fn read_counters(path: &Path, printer: Printer) -> Result<SharedLines, String> {
-    let lines = SharedLines::default();
+fn read_counters(source: Source, agent: &Agent, printer: Printer) -> SharedLines {
     let tell = move |number, error: core_example::counters::LineError| {
         printer.event("counters", json!({"line": number, "error": error.to_string()}));
     };
-    if path == Path::new("-") {
-        lines.read(BufReader::new(std::io::stdin()), tell);
-    } else {
-        let file = std::fs::File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        lines.read(BufReader::new(file), tell);
+    match source {
+        Source::Input => {
+            let lines = SharedLines::default();
+            lines.read(BufReader::new(std::io::stdin()), tell);
+            lines
+        }
+        Source::File(file) => {
+            let lines = SharedLines::after(|proxy| agent.snapshot().process_start(proxy));
+            lines.read(BufReader::new(file), tell);
+            lines
+        }
     }
-    Ok(lines)
 }

@@ -17,6 +17,9 @@
 //! Values never fall within a process; another `startedAt` is another process. Without `"startedByAgent":true` the first
 //! line of a process that the agent does not know sets its beginning only, as nobody knows what was reported of it. A value
 //! may also be a text of digits, as protobuf's JSON has 64-bit numbers.
+//!
+//! A file may be read again at the next start of the agent: lines before those of the process that was sampled last count for
+//! nothing then.
 
 use core_node_proto::agent::{Counters, Proxy, ProxyCounters};
 use core_node_proto::value::Timestamp;
@@ -108,39 +111,78 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
 /// Samples that were read and not yet taken. Of one process only the latest is kept, as it has all that the others had.
 #[derive(Debug, Default)]
 pub struct Lines {
-    xray: VecDeque<ProxyCounters>,
-    mtproto: VecDeque<ProxyCounters>,
+    xray: Samples,
+    mtproto: Samples,
+}
+
+/// Those of one proxy.
+#[derive(Debug, Default)]
+struct Samples {
+    queue: VecDeque<ProxyCounters>,
+    /// The process that was sampled last before the start; while its lines may still come nothing is taken.
+    known: Option<Timestamp>,
 }
 
 impl Lines {
+    /// Expects lines that may have been read before: where those of the process that was sampled last come, which `start` names
+    /// by when it began, those of processes before it are passed over. Nothing of a proxy is taken until that is known.
+    #[must_use]
+    pub fn after(start: impl Fn(Proxy) -> Option<Timestamp>) -> Self {
+        let samples = |proxy| Samples { queue: VecDeque::new(), known: start(proxy) };
+        Self { xray: samples(Proxy::Xray), mtproto: samples(Proxy::Mtproto) }
+    }
+
     /// Adds a sample.
     pub fn add(&mut self, sample: ProxyCounters) {
-        let samples = match sample.proxy {
-            Proxy::Xray => &mut self.xray,
-            Proxy::Mtproto => &mut self.mtproto,
-        };
-        if samples.back().is_some_and(|last| last.started_at == sample.started_at) {
-            samples.pop_back();
+        match sample.proxy {
+            Proxy::Xray => self.xray.add(sample),
+            Proxy::Mtproto => self.mtproto.add(sample),
         }
-        samples.push_back(sample);
+    }
+
+    /// No more lines come.
+    pub fn end(&mut self) {
+        self.xray.known = None;
+        self.mtproto.known = None;
     }
 
     /// Takes a sample of every proxy: of the oldest process that was not sampled to its end, else the latest once more.
     /// `None` before the first line.
     pub fn take(&mut self) -> Option<Counters> {
-        let proxies: Vec<_> = [&mut self.xray, &mut self.mtproto].into_iter().filter_map(next).collect();
+        let proxies: Vec<_> =
+            [&mut self.xray, &mut self.mtproto].into_iter().filter_map(Samples::next).collect();
         (!proxies.is_empty()).then_some(Counters { proxies })
     }
 
     /// Whether processes wait that were replaced by later ones: [`take`](Self::take) again.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        self.xray.len() > 1 || self.mtproto.len() > 1
+        self.xray.has_more() || self.mtproto.has_more()
     }
 }
 
-fn next(samples: &mut VecDeque<ProxyCounters>) -> Option<ProxyCounters> {
-    if samples.len() > 1 { samples.pop_front() } else { samples.front().cloned() }
+impl Samples {
+    fn add(&mut self, sample: ProxyCounters) {
+        if self.known == Some(sample.started_at) {
+            self.known = None;
+            self.queue.clear();
+        }
+        if self.queue.back().is_some_and(|last| last.started_at == sample.started_at) {
+            self.queue.pop_back();
+        }
+        self.queue.push_back(sample);
+    }
+
+    fn next(&mut self) -> Option<ProxyCounters> {
+        if self.known.is_some() {
+            return None;
+        }
+        if self.has_more() { self.queue.pop_front() } else { self.queue.front().cloned() }
+    }
+
+    fn has_more(&self) -> bool {
+        self.known.is_none() && self.queue.len() > 1
+    }
 }
 
 #[cfg(test)]
@@ -203,5 +245,24 @@ mod tests {
         assert_eq!(up(&lines.take().unwrap()), [2]);
         assert!(!lines.has_more());
         assert_eq!([up(&lines.take().unwrap()), up(&lines.take().unwrap())], [[5], [5]]);
+    }
+
+    #[test]
+    fn a_file_that_is_read_again_goes_on_with_the_process_that_was_sampled_last() {
+        let starts = ["2030-01-02T03:04:05Z", "2030-01-02T03:04:06Z", "2030-01-02T03:04:07Z"];
+        let known = |proxy| (proxy == Proxy::Xray).then(|| starts[1].parse().unwrap());
+        let mut lines = Lines::after(known);
+        lines.add(xray(starts[0], 1));
+        assert_eq!((lines.take(), lines.has_more()), (None, false));
+        starts[1..].iter().for_each(|start| lines.add(xray(start, 2)));
+        assert!(lines.has_more());
+        assert_eq!([up(&lines.take().unwrap()), up(&lines.take().unwrap())], [[2], [2]]);
+        assert!(!lines.has_more());
+
+        let mut lines = Lines::after(known);
+        lines.add(xray(starts[2], 3));
+        assert_eq!(lines.take(), None, "the lines of the other process may still come");
+        lines.end();
+        assert_eq!(up(&lines.take().unwrap()), [3]);
     }
 }

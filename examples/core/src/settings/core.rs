@@ -3,7 +3,7 @@
 use crate::serve::{GrpcLimits, Limits};
 use clap::{Args, ValueEnum};
 use core_node_proto::Secret;
-use core_node_proto::core::enrichment::{self, Provider};
+use core_node_proto::core::enrichment::{self, Provider, RateLimit};
 use core_node_proto::core::{Config, Confirmation, NeedSync, SessionTexts};
 use http::Uri;
 use program::{Limit, duration, server};
@@ -44,6 +44,9 @@ pub struct CoreSettings {
     /// After which silence a user comes online anew.
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub online_gap: Duration,
+    /// After which time storing that a node is offline is tried again.
+    #[arg(long, default_value = "5s", value_parser = duration)]
+    pub store_retry: Duration,
     /// How long a node may take to say its status itself.
     #[arg(long, default_value = "5s", value_parser = duration)]
     pub fetch_timeout: Duration,
@@ -77,6 +80,21 @@ pub struct CoreSettings {
     /// How long ago a recent address was seen first.
     #[arg(long, default_value = "10min", value_parser = duration)]
     pub enrich_window: Duration,
+    /// How many requests a minute the provider gets; else as many as it allows.
+    #[arg(long, value_name = "N", requires = "enrich")]
+    pub enrich_rate: Option<usize>,
+    /// How long the provider may take for a request.
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub enrich_request_timeout: Duration,
+    /// How long the store may take to list addresses.
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub enrich_query_timeout: Duration,
+    /// After which time a failed request to the provider is repeated; doubled each time.
+    #[arg(long, default_value = "5s", value_parser = duration)]
+    pub enrich_retry_delay: Duration,
+    /// The longest wait before such a repetition.
+    #[arg(long, default_value = "5min", value_parser = duration)]
+    pub enrich_retry_delay_maximum: Duration,
 }
 
 /// When a node is told to fetch its configuration.
@@ -137,6 +155,7 @@ impl CoreSettings {
         config.recorded_ahead = self.recorded_ahead;
         config.online_lifetime = self.online_lifetime;
         config.online_gap = self.online_gap;
+        config.store_retry = self.store_retry;
         config.fetch_timeout = self.fetch_timeout;
         config.max_http_body = self.http_limit;
         config.max_grpc_message = self.grpc_limit;
@@ -155,6 +174,12 @@ impl CoreSettings {
         config.daily_period = self.enrich_daily;
         config.recent_period = self.enrich_recent;
         config.recent_window = self.enrich_window;
+        config.rate =
+            self.enrich_rate.map(|requests| RateLimit { requests, period: Duration::from_secs(60) });
+        config.request_timeout = self.enrich_request_timeout;
+        config.query_timeout = self.enrich_query_timeout;
+        config.retry_delay = self.enrich_retry_delay;
+        config.retry_delay_maximum = self.enrich_retry_delay_maximum;
         Ok(config)
     }
 }
