@@ -99,6 +99,8 @@ pub(crate) struct World {
     is_clock_true: bool,
     stored: Snapshot,
     store: Option<(StoreId, Snapshot)>,
+    /// Whether the last store has failed: what it was for waits, and may be no change any more.
+    has_store_failed: bool,
     /// With when they were sent, which is when Core takes them.
     calls: BTreeMap<CallId, (Link, Call, Instant)>,
     ids: BTreeSet<String>,
@@ -169,6 +171,7 @@ impl World {
             is_clock_true: true,
             stored,
             store: None,
+            has_store_failed: false,
             calls: BTreeMap::new(),
             ids: BTreeSet::new(),
             apply: None,
@@ -404,6 +407,7 @@ impl World {
         if is_ok {
             self.stored = snapshot;
         }
+        self.has_store_failed = !is_ok;
         self.agent.0.handle_stored(id, if is_ok { Ok(()) } else { Err(StoreFailed) }, self.now);
     }
 
@@ -465,7 +469,7 @@ impl World {
         {
             self.stored = snapshot;
         }
-        (self.apply, self.is_sample_wanted) = (None, false);
+        (self.apply, self.is_sample_wanted, self.has_store_failed) = (None, false, false);
         self.ids.clear();
         let stored = serde_json::from_slice(&self.stored.to_json()).unwrap();
         self.sent.extend(read_marked(&stored));
@@ -552,7 +556,8 @@ impl World {
         );
         self.check_outbound(&books, is_current);
         // A mark that is stored is of a batch that has gone: any other would be in doubt for nothing after a crash.
-        if self.store.is_none() && self.agent.0.snapshot() == &self.stored {
+        let is_at_rest = self.store.is_none() && !self.has_store_failed;
+        if is_at_rest && self.agent.0.snapshot() == &self.stored {
             for marked in read_marked(&books) {
                 assert!(self.sent.contains(&marked), "marked, stored and never sent: {marked}");
             }
