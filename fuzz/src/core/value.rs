@@ -184,7 +184,7 @@ fn stats(input: &mut Input<'_>) -> NodeStats {
         system: optional(input, |input| SystemStats {
             uptime_seconds: bytes(input).get(),
             cpu_percent: input.float(),
-            cpu_cores: in_range(input, 0).unsigned_abs() as u32,
+            cpu_cores: in_range(input, 0).unsigned_abs().min(i32::MAX as u64) as u32,
             ram_used: bytes(input),
             ram_total: bytes(input),
             disk_used: bytes(input),
