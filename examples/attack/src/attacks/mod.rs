@@ -1,6 +1,6 @@
 //! The attacks on every program, as tables.
 //!
-//! A further protocol is a [`Pair`](crate::pair::Pair), a table for each of its programs, and two rows here.
+//! A further protocol is a [`Pair`], a table for each of its programs, and two rows here.
 
 mod grpc;
 mod http;
