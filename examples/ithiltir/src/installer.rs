@@ -1,10 +1,10 @@
 //! Carries out the steps of an update: the file system and the download, no policy.
 
-use crate::client::Client;
+use crate::client::{Client, failure};
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
 use ithiltir_proto::node::{Update, UpdateError};
 use ithiltir_proto::update::{Download, DownloadError, Restart, Step};
+use program::client::piece;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -94,12 +94,10 @@ async fn store(
     download.handle_head(response.status())?;
     let mut file = create(path, mode).await?;
     let mut body = response.into_body();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| DownloadError::Transport(crate::client::classify(&error)))?;
-        if let Ok(chunk) = frame.into_data() {
-            download.handle_chunk(&chunk)?;
-            file.write_all(&chunk).await?;
-        }
+    let lost = |no_answer| DownloadError::Transport(failure(no_answer).kind);
+    while let Some(chunk) = piece(&mut body).await.map_err(lost)? {
+        download.handle_chunk(&chunk)?;
+        file.write_all(&chunk).await?;
     }
     download.finish()?;
     file.flush().await?;

@@ -1,12 +1,12 @@
 //! Looks at an expired certificate: was it good until it expired?
 
-use crate::client::provider;
 use ithiltir_proto::wire::Timestamp;
 use ithiltir_proto::{ExpiryProbe, ProbeOutcome, verification_time};
+use program::tls::{self, Trust};
+use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::net::TcpStream;
@@ -29,13 +29,7 @@ async fn served_chain(
     name: &ServerName<'static>,
 ) -> Option<Vec<CertificateDer<'static>>> {
     let socket = TcpStream::connect((&*probe.host, probe.port)).await.ok()?;
-    let config = rustls::ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .ok()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(TakeAnything))
-        .with_no_client_auth();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client(Trust::Anybody)));
     let stream = connector.connect(name.clone(), socket).await.ok()?;
     Some(
         stream
@@ -65,7 +59,7 @@ fn judge(
     };
     let since_epoch = Duration::from_secs(u64::try_from(at.unix_seconds()).unwrap_or_default());
     let at = UnixTime::since_unix_epoch(since_epoch);
-    let verified = WebPkiServerVerifier::builder_with_provider(roots, provider())
+    let verified = WebPkiServerVerifier::builder_with_provider(roots, tls::provider())
         .build()
         .ok()
         .and_then(|verifier| verifier.verify_server_cert(leaf, intermediates, name, &[], at).ok());
@@ -78,43 +72,4 @@ fn validity(leaf: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {
         Timestamp::from_unix(i64::try_from(time.to_unix_duration().as_secs()).ok()?, 0).ok()
     };
     Some((instant(validity.not_before)?, instant(validity.not_after)?))
-}
-
-/// Accepts every certificate: the probe wants to see it, and sends nothing to whoever shows it.
-#[derive(Debug)]
-struct TakeAnything;
-
-impl ServerCertVerifier for TakeAnything {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
-    }
 }

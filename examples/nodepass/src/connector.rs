@@ -61,11 +61,11 @@ pub(crate) async fn piece(body: &mut Incoming) -> Result<Option<Bytes>, Failure>
 fn failure(NoAnswer { is_written, problem }: NoAnswer) -> Failure {
     let delivered = if is_written { Delivery::Perhaps } else { Delivery::No };
     let kind = match problem {
-        Problem::Refused => FailureKind::Refused,
+        Problem::Refused | Problem::Unreachable => FailureKind::Refused,
         Problem::NameResolution => FailureKind::NameResolution,
         Problem::TimedOut => FailureKind::TimedOut,
         Problem::PlainHttp => FailureKind::PlainHttp,
-        Problem::Certificate => FailureKind::Certificate,
+        Problem::Certificate(_) => FailureKind::Certificate,
         Problem::Tls => FailureKind::Tls,
         Problem::ConnectionLost => FailureKind::ConnectionLost,
         _ => FailureKind::Other,

@@ -9,6 +9,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Builder, Client as HyperClient};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::CertificateError;
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
@@ -42,20 +43,38 @@ pub struct NoAnswer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// Nobody listens, or there is no way to the host.
+    /// Nobody listens there.
     Refused,
+    /// There is no way to the host.
+    Unreachable,
     /// The host name has no address.
     NameResolution,
     /// The system gave up.
     TimedOut,
     /// The answer to a TLS handshake is none.
     PlainHttp,
-    /// Nobody who is trusted vouches for the certificate.
-    Certificate,
+    /// The certificate is not one to be trusted.
+    Certificate(CertificateProblem),
     /// TLS does not come about otherwise.
     Tls,
     /// The connection ends before the answer does.
     ConnectionLost,
+    /// Anything else.
+    Other,
+}
+
+/// Why a certificate is not to be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateProblem {
+    /// Its time is over.
+    Expired,
+    /// Its time has not come.
+    NotYetValid,
+    /// It is for another host.
+    NameMismatch,
+    /// Nobody who is trusted vouches for it.
+    UnknownAuthority,
     /// Anything else.
     Other,
 }
@@ -98,6 +117,17 @@ impl Client {
             .https_or_http()
             .enable_http1()
             .enable_http2()
+            .wrap_connector(sockets());
+        Self { inner: builder().build(connector), traffic: Arc::default() }
+    }
+
+    /// Returns a client that trusts these and speaks HTTP/1.1 only.
+    #[must_use]
+    pub fn http1(trust: Trust) -> Self {
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls::client(trust))
+            .https_or_http()
+            .enable_http1()
             .wrap_connector(sockets());
         Self { inner: builder().build(connector), traffic: Arc::default() }
     }
@@ -201,7 +231,7 @@ pub fn classify(error: &(dyn Error + 'static)) -> Problem {
 fn classify_one(error: &(dyn Error + 'static)) -> Option<Problem> {
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
         return Some(match tls {
-            rustls::Error::InvalidCertificate(_) => Problem::Certificate,
+            rustls::Error::InvalidCertificate(error) => Problem::Certificate(classify_certificate(error)),
             rustls::Error::InvalidMessage(_) => Problem::PlainHttp,
             _ => Problem::Tls,
         });
@@ -212,9 +242,8 @@ fn classify_one(error: &(dyn Error + 'static)) -> Option<Problem> {
             return Some(kind);
         }
         return match error.kind() {
-            io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable => Some(Problem::Refused),
+            io::ErrorKind::ConnectionRefused => Some(Problem::Refused),
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Some(Problem::Unreachable),
             io::ErrorKind::TimedOut => Some(Problem::TimedOut),
             io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
@@ -225,4 +254,21 @@ fn classify_one(error: &(dyn Error + 'static)) -> Option<Problem> {
     }
     // The connector's error for a failed look-up has no type of its own.
     error.to_string().starts_with("dns error").then_some(Problem::NameResolution)
+}
+
+fn classify_certificate(error: &CertificateError) -> CertificateProblem {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => CertificateProblem::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            CertificateProblem::NotYetValid
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            CertificateProblem::NameMismatch
+        }
+        // A known authority's name over another key is as unknown as another name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            CertificateProblem::UnknownAuthority
+        }
+        _ => CertificateProblem::Other,
+    }
 }

@@ -129,6 +129,18 @@ pub fn client(trust: Trust) -> ClientConfig {
     }
 }
 
+/// Returns the certificate authorities of the system; one that cannot be read is a warning.
+#[must_use]
+pub fn system_authorities() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "a certificate authority of the system could not be read");
+    }
+    roots.add_parsable_certificates(found.certs);
+    roots
+}
+
 /// Returns the one cryptography provider of the programs.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
@@ -150,16 +162,6 @@ fn store(certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStore, Tl
         roots.add(certificate)?;
     }
     Ok(roots)
-}
-
-fn system_authorities() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
-        tracing::warn!(%error, "a certificate authority of the system could not be read");
-    }
-    roots.add_parsable_certificates(found.certs);
-    roots
 }
 
 /// Takes any certificate; who has it must still have its key.

@@ -85,10 +85,10 @@ impl Links {
 pub(crate) fn failure(NoAnswer { is_written, problem }: NoAnswer) -> Failure {
     let delivered = if is_written { Delivery::Perhaps } else { Delivery::No };
     let kind = match problem {
-        Problem::Refused => FailureKind::Refused,
+        Problem::Refused | Problem::Unreachable => FailureKind::Refused,
         Problem::NameResolution => FailureKind::NameResolution,
         Problem::TimedOut => FailureKind::TimedOut,
-        Problem::PlainHttp | Problem::Certificate | Problem::Tls => FailureKind::Tls,
+        Problem::PlainHttp | Problem::Certificate(_) | Problem::Tls => FailureKind::Tls,
         Problem::ConnectionLost => FailureKind::ConnectionLost,
         _ => FailureKind::Other,
     };
