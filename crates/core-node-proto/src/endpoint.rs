@@ -87,7 +87,9 @@ impl GrpcTarget {
             return Err(TargetError::Path);
         }
         let (host, port) = split_port(authority)?;
-        Ok(Self { host: read_host(host)?, port: read_port(port)?, tls })
+        let host = read_host(host)?;
+        let port = port.map_or(Ok(DEFAULT_GRPC_PORT), |text| read_port(text).ok_or(TargetError::Port))?;
+        Ok(Self { host, port, tls })
     }
 
     /// Returns the host name or address, an IPv6 address without brackets.
@@ -171,13 +173,10 @@ pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<&str>), Target
     }
 }
 
-fn read_port(port: Option<&str>) -> Result<u16, TargetError> {
-    let Some(text) = port else {
-        return Ok(DEFAULT_GRPC_PORT);
-    };
-    // `parse` would take a sign.
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|&port| digits && port > 0).ok_or(TargetError::Port)
+/// Reads a port from 1; `parse` alone would take a sign and 0.
+pub(crate) fn read_port(text: &str) -> Option<u16> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|&port| is_number && port > 0)
 }
 
 pub(crate) fn read_host(host: &str) -> Result<Box<str>, TargetError> {

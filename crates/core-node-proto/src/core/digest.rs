@@ -1,11 +1,8 @@
 //! What Core keeps in the place of keys, codes and batches: their SHA-256 digests.
 
 use crate::Secret;
-use crate::value::ValueError;
-use serde::de::{Deserialize, Deserializer, Error};
-use serde::ser::{Serialize, Serializer};
+use crate::value::{ValueError, as_text};
 use sha2::{Digest as _, Sha256};
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use subtle::ConstantTimeEq as _;
@@ -57,18 +54,7 @@ macro_rules! digest {
             }
         }
 
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text: Cow<'de, str> = Deserialize::deserialize(deserializer)?;
-                text.parse().map_err(D::Error::custom)
-            }
-        }
+        as_text! { $name by str::parse::<$name>; }
     };
 }
 

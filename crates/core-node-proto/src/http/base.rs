@@ -1,6 +1,6 @@
 //! Where Core's HTTP routes are. §1.5.
 
-use crate::endpoint::{is_loopback, read_host, split_port};
+use crate::endpoint::{is_loopback, read_host, read_port, split_port};
 use http::Uri;
 use std::fmt;
 
@@ -72,11 +72,13 @@ impl Base {
         let (host, port) = split_port(authority).map_err(|_| BaseError::Host)?;
         let path = path.trim_end_matches('/');
         let text = format!("{}://{authority}{path}", if is_tls { "https" } else { "http" });
-        let (host, port) = (read_host(host).map_err(|_| BaseError::Host)?, read_port(port)?);
+        let host = read_host(host).map_err(|_| BaseError::Host)?;
+        let default = if is_tls { 443 } else { 80 };
+        let port = port.map_or(Ok(default), |text| read_port(text).ok_or(BaseError::Port))?;
         if path.contains(['?', '#']) || !path.is_ascii() || format!("{text}/").parse::<Uri>().is_err() {
             return Err(BaseError::Path);
         }
-        Ok(Self { text: text.into(), host, port: port.unwrap_or(if is_tls { 443 } else { 80 }), is_tls })
+        Ok(Self { text: text.into(), host, port, is_tls })
     }
 
     /// Whether to speak TLS.
@@ -113,11 +115,4 @@ impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
-}
-
-fn read_port(port: Option<&str>) -> Result<Option<u16>, BaseError> {
-    // `parse` would take a sign.
-    let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    let read = |port: &str| port.parse().ok().filter(|&number| is_number(port) && number > 0);
-    port.map(|port| read(port).ok_or(BaseError::Port)).transpose()
 }

@@ -32,4 +32,6 @@ pub use enumeration::{
 pub use error::ValueError;
 pub use id::{LinkId, LsId, NodeProtocolId, Revision, SubscriptionId, UserId};
 pub use node_id::NodeId;
+#[cfg(feature = "core")]
+pub(crate) use stored::as_text;
 pub use timestamp::Timestamp;

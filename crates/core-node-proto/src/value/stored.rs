@@ -6,7 +6,6 @@ use super::{
 };
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
-use std::borrow::Cow;
 
 /// Numbers whose constructor takes an `i64`.
 macro_rules! read_as_number {
@@ -24,20 +23,22 @@ read_as_number! { UserId SubscriptionId NodeProtocolId LinkId LsId Revision }
 /// Values that are their text, read by a function.
 macro_rules! as_text {
     ($($name:ident by $read:expr;)*) => {$(
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl ::serde::Serialize for $name {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
             }
         }
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text: Cow<'de, str> = Deserialize::deserialize(deserializer)?;
-                $read(&text).map_err(D::Error::custom)
+        impl<'de> ::serde::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text: ::std::borrow::Cow<'de, str> = ::serde::Deserialize::deserialize(deserializer)?;
+                $read(&text).map_err(::serde::de::Error::custom)
             }
         }
     )*};
 }
+#[cfg(feature = "core")]
+pub(crate) use as_text;
 
 as_text! {
     Timestamp by str::parse::<Timestamp>;
