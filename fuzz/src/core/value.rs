@@ -81,10 +81,8 @@ fn list<T>(input: &mut Input<'_>, read: impl Fn(&mut Input<'_>) -> T) -> Vec<T> 
 }
 
 fn in_range(input: &mut Input<'_>, least: i64) -> i64 {
-    match input.signed() {
-        most if most > i64::from(i32::MAX) => i64::from(i32::MAX),
-        number => number.max(least),
-    }
+    // Not by a comparison followed by `max`: rustc 1.95 at `opt-level` 1 and above drops the upper bound of that.
+    input.signed().clamp(least, i32::MAX.into())
 }
 
 fn user(input: &mut Input<'_>) -> UserId {
@@ -184,7 +182,7 @@ fn stats(input: &mut Input<'_>) -> NodeStats {
         system: optional(input, |input| SystemStats {
             uptime_seconds: bytes(input).get(),
             cpu_percent: input.float(),
-            cpu_cores: in_range(input, 0).unsigned_abs().min(i32::MAX as u64) as u32,
+            cpu_cores: in_range(input, 0).unsigned_abs() as u32,
             ram_used: bytes(input),
             ram_total: bytes(input),
             disk_used: bytes(input),
