@@ -361,7 +361,7 @@ fn a_report_that_first_shows_in_a_log_frame_is_counted_with_the_next_that_is_non
     view.wait(5_000);
     view.event(event(EventKind::Update, running("a", 10_000)));
     assert_eq!(view.samples("a"), [(10_000, 1_000.0)]);
-    // That the process has failed shows in a log frame alone (§7.1).
+    // That the process has failed shows in a log frame alone (§7).
     view.event(InstanceEvent { instance: Some(stopped("a", 10_000)), ..log("a", "Server error: x") });
     assert_eq!(view.samples("a")[1..], [(10_000, 0.0)]);
 }

@@ -1,4 +1,4 @@
-//! The master about itself and the world (§3.2, §3.4), and its limits, one behaviour a test.
+//! The master about itself and the world (§3), and its limits, one behaviour a test.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod master_support;
@@ -11,7 +11,7 @@ use serde_json::json;
 use std::time::Duration;
 use testkit::epoch;
 
-// §3.2: /info
+// §3: /info
 
 fn figures() -> SystemFigures {
     SystemFigures {
@@ -99,7 +99,7 @@ fn a_refused_alias_of_the_master_is_not_taken() {
     assert_eq!(fixture.json()["alias"], "");
 }
 
-// §3.4: /tcping
+// §3: /tcping
 
 #[test]
 fn a_dial_that_comes_about_and_one_that_does_not_are_both_200() {

@@ -1,4 +1,4 @@
-//! What a master keeps, and its end, one behaviour a test: §7.3, §7.6.
+//! What a master keeps, and its end, one behaviour a test: §7.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod master_support;
@@ -44,7 +44,7 @@ impl Fixture {
     }
 }
 
-// §7.3: saving
+// §7: saving
 
 #[test]
 fn changes_are_saved_together_a_moment_after_the_first() {
@@ -154,7 +154,7 @@ fn after_a_long_sleep_there_is_one_backup_and_the_next_an_interval_later() {
     assert_eq!(next - fixture.now, Duration::from_secs(3600));
 }
 
-// §7.3: starting
+// §7: starting
 
 #[test]
 fn ids_key_aliases_policies_and_counters_survive() {
@@ -341,7 +341,7 @@ fn a_stored_url_that_is_none_is_kept_and_started_as_it_is() {
     assert!(list.as_array().unwrap().iter().any(|object| object["url"] == json!("::")));
 }
 
-// §7.6: the end
+// §7: the end
 
 #[test]
 fn an_idle_master_saves_and_is_closed() {

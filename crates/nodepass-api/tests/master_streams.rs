@@ -346,7 +346,7 @@ fn so_many_streams_are_open_and_a_place_is_free_when_one_ends() {
     assert_eq!(fixture.stream()[..2], ["s3: begin", "s3 opened"]);
 }
 
-// §3.5, §5.4: ends
+// §3, §5: ends
 
 #[test]
 fn a_new_key_ends_streams_but_in_1_6() {

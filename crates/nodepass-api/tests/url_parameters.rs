@@ -16,7 +16,7 @@ fn text_of(query: &str, role: Role, parameter: Parameter, rules: Rules) -> Optio
     effective(&url, rules).text(parameter).map(Into::into)
 }
 
-// Parameters, §6.4 and §6.5.
+// Parameters, §6.
 
 #[test]
 fn absent_is_the_default_and_what_is_not_understood_is_zero() {

@@ -1,4 +1,4 @@
-//! What a master can be asked, and the requests for it. §3.1.
+//! What a master can be asked, and the requests for it. §3.
 
 use super::Base;
 use crate::ApiKey;
@@ -140,7 +140,7 @@ pub fn request(base: &Base, key: &ApiKey, call: &Call) -> Request<Bytes> {
     request
 }
 
-/// Returns the request for the event stream, whose answer's body never ends by itself. §5.1.
+/// Returns the request for the event stream, whose answer's body never ends by itself. §5.
 #[must_use]
 pub fn stream_request(base: &Base, key: &ApiKey) -> Request<Bytes> {
     let accept = HeaderValue::from_static("text/event-stream");

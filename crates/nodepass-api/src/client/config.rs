@@ -16,10 +16,10 @@ pub struct Config {
     pub layout: Option<Layout>,
     /// How the view of the instances is kept. By the stream.
     pub monitoring: Monitoring,
-    /// Whether a key that a running stream brings in the place of another one is taken (§3.5: 1.6). It is.
+    /// Whether a key that a running stream brings in the place of another one is taken (§3: 1.6). It is.
     pub adopts_keys: bool,
-    /// Whether instance URLs are checked before they are sent: masters take nonsense, which fails later (§6.1). What
-    /// the master gives its servers counts (§6.2). They are.
+    /// Whether instance URLs are checked before they are sent: masters take nonsense, which fails later (§6). What
+    /// the master gives its servers counts (§6). They are.
     pub checks_urls: bool,
     /// Whether every event of the stream is told as it came, beside what it changes. It is not.
     pub tells_events: bool,
@@ -43,7 +43,7 @@ pub struct Config {
     pub max_wait: Duration,
     /// A stream that has lived this long was no failure. 10 s.
     pub stable_after: Duration,
-    /// How often the list is asked for while a stream runs, since masters drop events in silence (§5.5); above 0. 60 s; `None`
+    /// How often the list is asked for while a stream runs, since masters drop events in silence (§5); above 0. 60 s; `None`
     /// is only when something is known to be missing.
     pub resync_interval: Option<Duration>,
     /// The least time between two lists, above 0. 500 ms.

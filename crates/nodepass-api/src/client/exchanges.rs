@@ -83,7 +83,7 @@ impl Client {
     /// Returns what is wrong with a URL, by the rules of the master's release. As long as it is not known, what either the
     /// document or the newest release takes will do.
     ///
-    /// A master with `tls=2` gives its files to servers that name none (§6.2): then they are not missed. So it is as long as
+    /// A master with `tls=2` gives its files to servers that name none (§6): then they are not missed. So it is as long as
     /// nothing is known of the master.
     fn problems(&self, url: &str) -> Vec<Problem> {
         let Some(url) = InstanceUrl::parse(url).ok().filter(|_| self.config.checks_urls) else {

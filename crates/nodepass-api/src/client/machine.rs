@@ -260,7 +260,7 @@ impl Client {
     }
 
     /// A stream is over: its body has ended, or the transport has failed, with or without a head. The connection below may
-    /// live on (§5.4).
+    /// live on (§5).
     pub fn handle_stream_end(&mut self, stream: StreamId, failure: Option<Failure>, now: Instant) {
         self.see(now);
         self.stream_end(stream, failure);

@@ -1,4 +1,4 @@
-//! The side of panels and programs: calls, and a view of what a master has. §9.
+//! The side of panels and programs: calls, and a view of what a master has. §5.
 //!
 //! ```text
 //!  application ──commands──> Client ──Output::Request, Output::OpenStream──> driver ──HTTP──> master

@@ -407,7 +407,7 @@ impl Open {
     }
 }
 
-/// Whether an instance runs, has said in which mode, and goes on to report: those with the log level `none` do not (§5.6).
+/// Whether an instance runs, has said in which mode, and goes on to report: those with the log level `none` do not (§5).
 fn reports(instance: &Instance) -> bool {
     let query = instance.url.split_once('?').map_or("", |(_, query)| query);
     let is_mute = query.split('&').any(|pair| pair == "log=none");

@@ -1,4 +1,4 @@
-//! What a master answers. §3.1.
+//! What a master answers. §3.
 
 use super::{Call, Ignored, RequestError};
 use crate::ApiKey;

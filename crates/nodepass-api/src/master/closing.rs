@@ -1,4 +1,4 @@
-//! Saving and the end. §7.3, §7.6.
+//! Saving and the end. §7.
 
 use super::machine::{Life, Master, Timer};
 use super::process::{Process, Then};

@@ -1,4 +1,4 @@
-//! What a master keeps over its end. §7.3.
+//! What a master keeps over its end. §7.
 
 use crate::ApiKey;
 use crate::wire::{InstanceId, Status, Tags, Traffic};

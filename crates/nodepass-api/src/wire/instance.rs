@@ -50,9 +50,9 @@ object! {
         required "type" kind: InstanceKind,
         /// How it is.
         required "status" status: Status,
-        /// The URL in its canonical form (§6.2); of the key record the API key.
+        /// The URL in its canonical form (§6); of the key record the API key.
         required "url" url: Box<str>,
-        /// The URL with every default of its role spelled out (§6.5); of the key record the master's id. Since 1.7.
+        /// The URL with every default of its role spelled out (§6); of the key record the master's id. Since 1.7.
         optional "config" config: Box<str>,
         /// Whether it is started when the master starts. Since 1.5.
         optional "restart" restart: bool,
