@@ -8,7 +8,7 @@
 //!                handle_response, handle_stream_bytes            handle_request, handle_line
 //!  HTTP client ─────────────────────────────────────> client::Client   master::Master <───────── HTTP server, processes
 //!              <─────────────────────────────────────                                 ─────────>
-//!             poll_output: Request, OpenStream, Event         poll_output: Respond, PushBody, Start, Save
+//!             poll_output: Request, OpenStream, Event         poll_output: Respond, PushBody, Start, Store
 //! ```
 //!
 //! Start with [`client::Client`] or [`master::Master`]; both have a running example, and the README runs one against the other.

@@ -377,11 +377,11 @@ fn every_hour_instances_in_error_are_restarted_in_1_14_alone() {
         let mut lines: Vec<_> = all.iter().filter_map(|line| line.strip_prefix("3600000 ")).collect();
         lines.sort_unstable(); // instances come in the order of their ids
         if compat == Compat::V1_14 {
-            assert_eq!(lines, ["a is stopped", "save Backup", "start a", "stop b"]);
+            assert_eq!(lines, ["a is stopped", "store Backup", "start a", "stop b"]);
             fixture.exited("b", false);
             assert_eq!(fixture.until(3_600_200), ["3600200 start b"]);
         } else {
-            assert_eq!(lines, ["save Backup"]);
+            assert_eq!(lines, ["store Backup"]);
         }
     }
 }
@@ -394,7 +394,7 @@ fn the_hourly_repair_leaves_alone_what_somebody_stops() {
     fixture.running();
     fixture.says("a", "Server error: no");
     fixture.act("a", "stop");
-    assert_eq!(fixture.until(3_600_000), ["3600000 save Backup"]);
+    assert_eq!(fixture.until(3_600_000), ["3600000 store Backup"]);
     assert_eq!(fixture.exited("a", true), ["a is stopped"]);
     assert_eq!(fixture.until(3_700_000), NOTHING);
 }

@@ -206,7 +206,7 @@ fn settings_that_cannot_be_are_refused() {
     assert_eq!(refused(|_| {}), None);
     assert_eq!(refused(|config| config.report_interval = Duration::ZERO), Some(ConfigError::Interval));
     assert_eq!(refused(|config| config.reload_interval = Duration::ZERO), Some(ConfigError::Interval));
-    assert_eq!(refused(|config| config.save_retry = Duration::ZERO), Some(ConfigError::Interval));
+    assert_eq!(refused(|config| config.store_retry = Duration::ZERO), Some(ConfigError::Interval));
     assert_eq!(refused(|config| config.max_dials = 0), Some(ConfigError::Limit));
     assert_eq!(refused(|config| config.stream_queue = 0), Some(ConfigError::Limit));
     assert_eq!(refused(|config| config.prefix = "/".to_owned()), Some(ConfigError::Prefix));

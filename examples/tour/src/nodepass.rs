@@ -73,7 +73,7 @@ impl RunningMaster {
         tls::provider().secure_random.fill(&mut seed).map_err(|_| "the system gave no random bytes")?;
         let mut config = master::Config::new(Compat::V1_14, Entropy::new(seed));
         config.report_interval = Duration::from_millis(200);
-        config.save_delay = Duration::from_millis(10);
+        config.store_delay = Duration::from_millis(10);
         (config.os, config.arch) = (system::os().into(), system::arch().into());
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(text)?;
         config.unix_nanoseconds = i128::try_from(since.as_nanos()).map_err(text)?;

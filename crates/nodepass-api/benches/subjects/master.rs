@@ -124,7 +124,7 @@ impl Desk {
         }
     }
 
-    /// Lets the state be saved, as it is from time to time.
+    /// Lets the state be stored, as it is from time to time.
     pub(crate) fn pass_time(&mut self) {
         self.now += Duration::from_secs(1);
         self.master.handle_timeout(self.now);

@@ -48,10 +48,10 @@ pub struct Config {
     pub restart_pause: Duration,
     /// The wait between two starts when the master starts. 100 ms.
     pub start_spacing: Duration,
-    /// How long after a change the state is saved; changes in between are saved with it. 100 ms.
-    pub save_delay: Duration,
-    /// How long after a failure saving is tried again, above 0. 5 s.
-    pub save_retry: Duration,
+    /// How long after a change the state is stored; changes in between are stored with it. 100 ms.
+    pub store_delay: Duration,
+    /// How long after a failure storing is tried again, above 0. 5 s.
+    pub store_retry: Duration,
     /// How long reading the machine's figures may take. 2 s.
     pub system_timeout: Duration,
     /// How many dials of tcping there may be at a time. 10.
@@ -143,8 +143,8 @@ impl Config {
             shutdown_timeout: second * 5,
             restart_pause: moment,
             start_spacing: moment,
-            save_delay: moment,
-            save_retry: second * 5,
+            store_delay: moment,
+            store_retry: second * 5,
             system_timeout: second * 2,
             max_dials: 10,
             dial_wait: second,
@@ -169,7 +169,7 @@ impl Config {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let intervals = [self.report_interval, self.reload_interval, self.save_retry];
+        let intervals = [self.report_interval, self.reload_interval, self.store_retry];
         if intervals.iter().any(Duration::is_zero) {
             return Err(ConfigError::Interval);
         }

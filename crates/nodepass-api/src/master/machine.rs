@@ -8,8 +8,8 @@ use super::snapshot::{Stored, StoredPeer};
 use super::streams::Streams;
 use super::tcping::Dials;
 use super::{
-    Compat, Config, ConfigError, DialId, Event, ExchangeId, Output, RunId, SaveFailed, SaveId, SaveTarget,
-    Snapshot, StartFailed, SystemFigures, SystemId, answer,
+    Compat, Config, ConfigError, DialId, Event, ExchangeId, Output, RunId, Snapshot, StartFailed,
+    StoreFailed, StoreId, StoreTarget, SystemFigures, SystemId, answer,
 };
 use crate::ApiKey;
 use crate::timer::Timers;
@@ -24,8 +24,8 @@ use web_time::Instant;
 /// The master's state machine.
 ///
 /// # States
-/// The master is open until [`shutdown`](Self::shutdown), then it is closing: streams end, processes are stopped, the state is
-/// saved; then it is closed. Each instance has one of these:
+/// The master is open until [`close`](Self::close), then it is closing: streams end, processes are stopped, the state is
+/// stored; then it is closed. Each instance has one of these:
 ///
 /// | status | process | leaves it by |
 /// | --- | --- | --- |
@@ -38,12 +38,12 @@ use web_time::Instant;
 ///
 /// # Methods
 /// - constructor: [`new`](Self::new)
-/// - commands: [`shutdown`](Self::shutdown)
+/// - commands: [`close`](Self::close)
 /// - inputs: [`handle_request`](Self::handle_request), [`handle_cancel`](Self::handle_cancel),
 ///   [`handle_written`](Self::handle_written), [`handle_started`](Self::handle_started),
 ///   [`handle_start_failed`](Self::handle_start_failed), [`handle_line`](Self::handle_line),
 ///   [`handle_exited`](Self::handle_exited), [`handle_dialed`](Self::handle_dialed),
-///   [`handle_system`](Self::handle_system), [`handle_saved`](Self::handle_saved),
+///   [`handle_system`](Self::handle_system), [`handle_stored`](Self::handle_stored),
 ///   [`handle_timeout`](Self::handle_timeout)
 /// - outputs: [`poll_output`](Self::poll_output), [`poll_timeout`](Self::poll_timeout)
 /// - getters: the rest
@@ -102,8 +102,8 @@ pub struct Master {
     pub(super) timers: Timers<Timer>,
     pub(super) outputs: VecDeque<Output>,
     pub(super) life: Life,
-    pub(super) saving: Option<SaveId>,
-    pub(super) backing_up: Option<SaveId>,
+    pub(super) storing: Option<StoreId>,
+    pub(super) backing_up: Option<StoreId>,
     pub(super) is_changed: bool,
     pub(super) next_id: u64,
     pub(super) began: Instant,
@@ -116,7 +116,7 @@ pub struct Master {
 pub enum State {
     /// It serves.
     Open,
-    /// It ends streams and processes, and saves.
+    /// It ends streams and processes, and stores.
     Closing,
     /// Closed for good.
     Closed,
@@ -125,7 +125,7 @@ pub enum State {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Life {
     Open,
-    Closing { is_saved: bool },
+    Closing { is_stored: bool },
     Closed,
 }
 
@@ -143,10 +143,10 @@ pub(super) enum Timer {
     Overdue(InstanceId),
     NextStart,
     EndStreams,
-    Save,
+    Store,
     Reload,
-    /// A save that was under way when the time for the end was over.
-    LastSave,
+    /// A store that was under way when the time for the end was over.
+    LastStore,
     Shutdown,
 }
 
@@ -187,7 +187,7 @@ impl Master {
             timers: Timers::new(),
             outputs: VecDeque::new(),
             life: Life::Open,
-            saving: None,
+            storing: None,
             backing_up: None,
             is_changed: false,
             next_id: 1,
@@ -209,14 +209,14 @@ impl Master {
 
     // Commands
 
-    /// Ends the master: streams are told and end, processes are stopped, the state is saved, and [`Event::Closed`] is last. All of
-    /// it takes at most [`Config::shutdown_timeout`], and the wait for the last save as long again.
-    pub fn shutdown(&mut self, now: Instant) {
+    /// Ends the master: streams are told and end, processes are stopped, the state is stored, and [`Event::Closed`] is last. All of
+    /// it takes at most [`Config::shutdown_timeout`], and the wait for the last store as long again.
+    pub fn close(&mut self, now: Instant) {
         self.see(now);
         if self.life != Life::Open {
             return;
         }
-        self.life = Life::Closing { is_saved: false };
+        self.life = Life::Closing { is_stored: false };
         self.to_start.clear();
         self.timers.set(Timer::NextStart, None);
         self.timers.set(Timer::Reload, None);
@@ -320,29 +320,29 @@ impl Master {
         }
     }
 
-    /// A snapshot was saved, or was not.
-    pub fn handle_saved(&mut self, id: SaveId, outcome: Result<(), SaveFailed>, now: Instant) {
+    /// A snapshot was stored, or was not.
+    pub fn handle_stored(&mut self, id: StoreId, outcome: Result<(), StoreFailed>, now: Instant) {
         self.see(now);
         let target = match Some(id) {
-            id if id == self.saving => SaveTarget::State,
-            id if id == self.backing_up => SaveTarget::Backup,
+            id if id == self.storing => StoreTarget::State,
+            id if id == self.backing_up => StoreTarget::Backup,
             _ => return,
         };
         if outcome.is_err() && self.life != Life::Closed {
-            self.event(Event::SaveFailed { target });
+            self.event(Event::StoreFailed { target });
         }
-        if target == SaveTarget::Backup {
+        if target == StoreTarget::Backup {
             self.backing_up = None;
             return;
         }
-        self.saving = None;
+        self.storing = None;
         match (self.life, outcome) {
             (Life::Open, Err(_)) => {
                 self.is_changed = true;
-                self.arm(Timer::Save, self.config.save_retry);
+                self.arm(Timer::Store, self.config.store_retry);
             }
-            (Life::Open, Ok(())) if self.is_changed => self.arm(Timer::Save, self.config.save_delay),
-            (Life::Closing { is_saved: true }, _) => self.close(),
+            (Life::Open, Ok(())) if self.is_changed => self.arm(Timer::Store, self.config.store_delay),
+            (Life::Closing { is_stored: true }, _) => self.finish(),
             (Life::Closing { .. }, _) => self.proceed_closing(),
             (Life::Open | Life::Closed, _) => {}
         }
@@ -411,7 +411,7 @@ impl Master {
         self.streams.len()
     }
 
-    /// Returns the state as it would be saved now.
+    /// Returns the state as it would be stored now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let stored = |record: &Record| {
@@ -468,9 +468,9 @@ impl Master {
             }
             Timer::NextStart => self.start_next(),
             Timer::EndStreams => self.end_streams(),
-            Timer::Save => self.save(),
+            Timer::Store => self.store(),
             Timer::Reload => self.reload(at),
-            Timer::LastSave => self.close(),
+            Timer::LastStore => self.finish(),
             Timer::Shutdown => self.close_late(),
         }
     }

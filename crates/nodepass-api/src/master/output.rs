@@ -23,14 +23,14 @@ pub struct DialId(pub(super) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SystemId(pub(super) u64);
 
-/// Names a save; never used twice.
+/// Names a store; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SaveId(pub(super) u64);
+pub struct StoreId(pub(super) u64);
 
 /// Where a snapshot goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "the document has these two files")]
-pub enum SaveTarget {
+pub enum StoreTarget {
     /// The state, which the next start reads.
     State,
     /// The one backup, which is written over.
@@ -99,12 +99,12 @@ pub enum Output {
         /// Names the look.
         id: SystemId,
     },
-    /// Write this in the place of what is there, all of it or nothing, then report `handle_saved` once.
-    Save {
-        /// Names the save.
-        id: SaveId,
+    /// Write this in the place of what is there, all of it or nothing, then report `handle_stored` once.
+    Store {
+        /// Names the store.
+        id: StoreId,
         /// Where to.
-        target: SaveTarget,
+        target: StoreTarget,
         /// A [`Snapshot`](super::Snapshot). It holds the API key.
         snapshot: Bytes,
     },
@@ -172,10 +172,10 @@ pub enum Event {
         /// The exchange.
         stream: ExchangeId,
     },
-    /// The state or the backup could not be saved; the state is tried again.
-    SaveFailed {
+    /// The state or the backup could not be stored; the state is tried again.
+    StoreFailed {
         /// Which.
-        target: SaveTarget,
+        target: StoreTarget,
     },
     /// The master is closed; nothing follows.
     Closed,
@@ -187,11 +187,11 @@ pub enum Event {
 #[expect(clippy::exhaustive_structs, reason = "the master wants no more than the fact")]
 pub struct StartFailed;
 
-/// Something could not be saved.
+/// Something could not be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the snapshot could not be saved")]
+#[error("the snapshot could not be stored")]
 #[expect(clippy::exhaustive_structs, reason = "the master wants no more than the fact")]
-pub struct SaveFailed;
+pub struct StoreFailed;
 
 /// Figures of the machine. All of them are 0 and `cpu` is -1 where they are not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,8 +252,8 @@ impl fmt::Debug for Output {
             Self::Stop { run, force } => write!(f, "Stop({}, force {force})", run.0),
             Self::Dial { id, timeout, .. } => write!(f, "Dial({}, {timeout:?})", id.0),
             Self::ReadSystem { id } => write!(f, "ReadSystem({})", id.0),
-            Self::Save { id, target, snapshot } => {
-                write!(f, "Save({}, {target:?}, {} bytes)", id.0, snapshot.len())
+            Self::Store { id, target, snapshot } => {
+                write!(f, "Store({}, {target:?}, {} bytes)", id.0, snapshot.len())
             }
             Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
         }

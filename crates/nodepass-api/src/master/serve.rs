@@ -315,7 +315,7 @@ impl Master {
         Ok(())
     }
 
-    /// Changes an object; an event and a save follow if anything is other than before.
+    /// Changes an object; an event and a store follow if anything is other than before.
     fn change(&mut self, id: &InstanceId, change: impl FnOnce(&mut Instance) -> bool) {
         let Some(record) = self.records.get_mut(id) else { return };
         if change(&mut record.instance) {

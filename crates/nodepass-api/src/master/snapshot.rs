@@ -67,7 +67,7 @@ impl Snapshot {
         }
     }
 
-    /// Reads what a [`Save`](super::Output::Save) has written.
+    /// Reads what a [`Store`](super::Output::Store) has written.
     ///
     /// # Errors
     /// [`SnapshotError`]: the file is damaged, and the backup may be good.

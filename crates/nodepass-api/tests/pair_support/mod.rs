@@ -64,7 +64,7 @@ pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) network: Network,
     pub(crate) processes: Processes,
-    /// What was saved last, and the backup.
+    /// What was stored last, and the backup.
     pub(crate) disk: [Option<Bytes>; 2],
     pub(crate) random: Random,
     /// Masters that were started.
@@ -226,7 +226,7 @@ impl World {
 
     // The master's life
 
-    /// The master is killed: nothing is saved, nothing is said.
+    /// The master is killed: nothing is stored, nothing is said.
     pub(crate) fn kill(&mut self) {
         self.master = None;
         self.processes.clear();
@@ -238,7 +238,7 @@ impl World {
     /// The master is asked to end, and does.
     pub(crate) fn shut_down(&mut self) {
         let now = self.now;
-        self.master().shutdown(now);
+        self.master().close(now);
         self.settle();
         self.run_until(seconds(20), |world| world.master.as_ref().is_some_and(|master| master.0.is_closed()));
         self.kill();
