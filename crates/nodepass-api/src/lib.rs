@@ -37,7 +37,7 @@ pub mod url;
 pub mod wire;
 
 pub use release::{Capability, Release, ReleaseError};
-pub use secret::ApiKey;
+pub use secret::Secret;
 pub use web_time::Instant;
 
 #[doc = include_str!("../README.md")]

@@ -4,7 +4,7 @@
 mod client_support;
 
 use client_support::{INFO, KEY, OTHER_KEY, Played, config, frame, instance, record, seconds};
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::client::{
     CommandError, Config, ConfigError, Delivery, Endpoint, FailureKind, Layout, Monitoring, State,
 };
@@ -120,7 +120,7 @@ fn a_refused_key_shows_that_the_place_is_right() {
     );
     assert_eq!((played.client().state(), played.client().poll_timeout()), (State::KeyRefused, None));
     let now = played.now;
-    played.client().set_key(ApiKey::new(OTHER_KEY), now).unwrap();
+    played.client().set_key(Secret::new(OTHER_KEY), now).unwrap();
     assert_eq!(played.lines(), [INFO_LINE, "open GET /api/v1/events"]);
     assert_eq!(played.take(INFO_LINE).1.headers()["x-api-key"], OTHER_KEY);
 }
@@ -369,7 +369,7 @@ fn refused_commands_change_nothing() {
     assert_eq!(client.get(&InstanceId::new(&"x".repeat(5_000)), now), Err(CommandError::Length));
     assert_eq!(client.restart(&record, now), Err(CommandError::KeyRecord));
     assert_eq!(client.delete(&record, now), Err(CommandError::KeyRecord));
-    assert_eq!(client.set_key(ApiKey::new("a\nb"), now), Err(CommandError::Key));
+    assert_eq!(client.set_key(Secret::new("a\nb"), now), Err(CommandError::Key));
     assert_eq!(played.lines(), [""; 0]);
 }
 
@@ -384,7 +384,7 @@ fn settings_that_cannot_be_are_refused() {
     assert_eq!(error(|config| config.idle_timeout = Some(seconds(0))), ConfigError::Timeout);
     assert_eq!(error(|config| config.poll_interval = seconds(0)), ConfigError::Interval);
     assert_eq!(error(|config| config.min_wait = seconds(61)), ConfigError::Waits);
-    assert_eq!(error(|config| config.key = ApiKey::new("ä")), ConfigError::Key);
+    assert_eq!(error(|config| config.key = Secret::new("ä")), ConfigError::Key);
 }
 
 #[test]
@@ -458,7 +458,7 @@ fn a_new_key_is_used_from_its_answer_on() {
     played.lines();
     played.client().handle_response(request, client_support::response(200, &record(OTHER_KEY)), now);
     assert_eq!(played.lines(), ["key rotated by Answer", INFO_LINE, "answered Key(…)"]);
-    assert_eq!(played.client().key(), &ApiKey::new(OTHER_KEY));
+    assert_eq!(played.client().key(), &Secret::new(OTHER_KEY));
     played.client().list(now).unwrap();
     assert_eq!(played.take(LIST).1.headers()["x-api-key"], OTHER_KEY);
 }
@@ -471,7 +471,7 @@ fn a_key_that_is_the_old_one_or_none_is_not_taken() {
         played.client().rotate_key(now).unwrap();
         played.answer("PATCH /api/v1/instances/********", 200, &answer);
         assert_eq!(played.lines()[1..], [INFO_LINE, "answered: the master has kept its key"]);
-        assert_eq!(played.client().key(), &ApiKey::new(KEY));
+        assert_eq!(played.client().key(), &Secret::new(KEY));
     }
 }
 

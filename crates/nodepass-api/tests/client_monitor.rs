@@ -7,7 +7,7 @@ use client_support::{
     INFO, KEY, OTHER_KEY, Played, config, frame, instance, millis, record, response, seconds,
 };
 use http::Response;
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::client::{Config, Delivery, FailureKind, Monitoring, State};
 use std::time::Duration;
 
@@ -451,7 +451,7 @@ fn a_key_that_the_stream_refuses_is_waited_for() {
     assert_eq!(played.lines(), ["close stream", "key refused: the master refuses the key"]);
     assert_eq!((played.client().state(), played.client().poll_timeout()), (State::KeyRefused, None));
     let now = played.now;
-    played.client().set_key(ApiKey::new(OTHER_KEY), now).unwrap();
+    played.client().set_key(Secret::new(OTHER_KEY), now).unwrap();
     assert_eq!(played.lines(), [INFO_LINE, OPEN]);
     assert_eq!(played.streams.last().unwrap().1.headers()["x-api-key"], OTHER_KEY);
 }
@@ -509,9 +509,9 @@ fn a_key_that_somebody_else_has_changed_is_learned_from_a_running_stream() {
         (played.client().key().clone(), played.lines())
     };
     let (key, lines) = changed(true);
-    assert_eq!(key, ApiKey::new(OTHER_KEY));
+    assert_eq!(key, Secret::new(OTHER_KEY));
     assert!(lines.contains(&"key rotated by Stream".to_owned()), "{lines:?}");
-    assert_eq!(changed(false).0, ApiKey::new(KEY));
+    assert_eq!(changed(false).0, Secret::new(KEY));
 }
 
 #[test]
@@ -522,7 +522,7 @@ fn a_master_that_hides_its_key_does_not_take_ours_away() {
             played.send(&frame(kind, &record(hidden)));
         }
     }
-    assert_eq!(played.client().key(), &ApiKey::new(KEY));
+    assert_eq!(played.client().key(), &Secret::new(KEY));
 }
 
 #[test]

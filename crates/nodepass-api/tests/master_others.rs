@@ -4,7 +4,7 @@
 mod master_support;
 
 use master_support::{Fixture, LEVELS, config};
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::master::{Compat, Config, ConfigError, Master, SystemFigures};
 use nodepass_api::url::MasterUrl;
 use serde_json::json;
@@ -216,7 +216,7 @@ fn settings_that_cannot_be_are_refused() {
 #[test]
 fn a_key_that_is_told_shows_in_no_debug_text() {
     let fixture = Fixture::new(Compat::V1_14);
-    let key: &ApiKey = fixture.master.0.key();
+    let key: &Secret = fixture.master.0.key();
     assert!(!format!("{key:?} {:?}", fixture.master.0).contains(key.expose()));
 }
 

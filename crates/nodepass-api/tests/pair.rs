@@ -4,7 +4,7 @@
 
 mod pair_support;
 
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::client::{Delivery, Event, FailureKind, Monitoring, Reply, RequestError, State};
 use nodepass_api::fleet::{Change, LogQuery};
 use nodepass_api::master::{self, Compat};
@@ -535,7 +535,7 @@ fn silence_of_a_master_without_running_instances_is_no_loss() {
 #[test]
 fn a_wrong_key_is_told_once_and_the_master_is_left_alone() {
     let mut setting = Setting::new(Compat::V1_14);
-    setting.client = |config| config.key = ApiKey::new("wrong");
+    setting.client = |config| config.key = Secret::new("wrong");
     let mut world = World::new(setting);
     world.run(seconds(3_600));
     let refused = world.events.iter().filter(|event| matches!(event, Event::KeyRefused(_))).count();

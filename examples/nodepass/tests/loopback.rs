@@ -9,7 +9,7 @@ use nodepass_api::client::{
 };
 use nodepass_api::fleet::Change;
 use nodepass_api::wire::{InstanceId, PatchInstance};
-use nodepass_api::{ApiKey, Instant};
+use nodepass_api::{Instant, Secret};
 use nodepass_example::client_driver::driver;
 use nodepass_example::connector::Connector;
 use nodepass_example::tls::Trust;
@@ -200,7 +200,7 @@ async fn failures_have_their_kinds() {
 }
 
 fn calls_only(url: &str) -> Config {
-    let mut config = quick(url, &ApiKey::new(marked(5)));
+    let mut config = quick(url, &Secret::new(marked(5)));
     (config.monitoring, config.layout) = (Monitoring::Off, Some(Layout::Versioned));
     config
 }

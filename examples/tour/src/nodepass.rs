@@ -7,7 +7,7 @@ use nodepass_api::fleet::Member;
 use nodepass_api::master::{self, Compat, Entropy, Master, Snapshot};
 use nodepass_api::url::Rules;
 use nodepass_api::wire::{InstanceId, PatchInstance, Status};
-use nodepass_api::{ApiKey, Instant, Release};
+use nodepass_api::{Instant, Release, Secret};
 use nodepass_example::client_driver::{self, Handle};
 use nodepass_example::connector::Connector;
 use nodepass_example::master_driver::{self, Host};
@@ -60,7 +60,7 @@ pub(crate) async fn tour(row: &Row) -> Result<(), String> {
 /// A master on a port, with its state in a file; aborting `run` kills it.
 struct RunningMaster {
     address: SocketAddr,
-    key: ApiKey,
+    key: Secret,
     state: PathBuf,
     run: JoinHandle<()>,
 }
@@ -104,7 +104,7 @@ struct Panel {
 }
 
 impl Panel {
-    fn start(master: SocketAddr, key: ApiKey) -> Result<Self, String> {
+    fn start(master: SocketAddr, key: Secret) -> Result<Self, String> {
         let endpoint = format!("http://{master}/api").parse().map_err(text)?;
         let mut config = client::Config::new(endpoint, key);
         config.min_wait = Duration::from_millis(50);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Request;
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::master::{Compat, Config, Entropy, ExchangeId, Master, Output, RunId};
 use nodepass_api::wire::{CheckPoint, InstanceId, Traffic};
 use std::hint::black_box;
@@ -18,7 +18,7 @@ pub(crate) struct Desk {
     now: Instant,
     runs: Vec<RunId>,
     ids: Vec<InstanceId>,
-    key: ApiKey,
+    key: Secret,
     next: usize,
 }
 

@@ -1,7 +1,7 @@
 //! Settings of the client.
 
 use super::{Endpoint, Layout, is_fit};
-use crate::{ApiKey, fleet};
+use crate::{Secret, fleet};
 use std::time::Duration;
 
 /// Settings of a [`Client`](super::Client). Every duration and limit is here. `Debug` hides the key.
@@ -11,7 +11,7 @@ pub struct Config {
     /// Where the master is.
     pub endpoint: Endpoint,
     /// Its key. An empty one is not sent: for a master without a key.
-    pub key: ApiKey,
+    pub key: Secret,
     /// Where its routes are. `None`: the client finds out, the version first.
     pub layout: Option<Layout>,
     /// How the view of the instances is kept. By the stream.
@@ -105,7 +105,7 @@ pub enum ConfigError {
 impl Config {
     /// Returns the usual settings.
     #[must_use]
-    pub fn new(endpoint: Endpoint, key: ApiKey) -> Self {
+    pub fn new(endpoint: Endpoint, key: Secret) -> Self {
         Self {
             endpoint,
             key,

@@ -11,7 +11,7 @@ use super::{
 use crate::fleet::Ticket;
 use crate::url::{InstanceUrl, Problem, Role, Rules};
 use crate::wire::{DecodeError, Info};
-use crate::{ApiKey, Release};
+use crate::{Release, Secret};
 use bytes::Bytes;
 use http::Response;
 
@@ -20,7 +20,7 @@ pub(super) struct Exchange {
     pub(super) purpose: Purpose,
     call: Call,
     /// The key that it was sent with.
-    key: ApiKey,
+    key: Secret,
     key_generation: u64,
     /// The signs of life that there were before.
     heard: u64,
@@ -286,7 +286,7 @@ impl Client {
 
     // Keys
 
-    fn rotated(&mut self, id: CallId, key: &ApiKey, result: Result<Reply, RequestError>) {
+    fn rotated(&mut self, id: CallId, key: &Secret, result: Result<Reply, RequestError>) {
         self.rotating = None;
         let result = match result {
             Ok(Reply::Key(new)) if !is_fit(&new) || new == *key => Err(RequestError::NotRotated),

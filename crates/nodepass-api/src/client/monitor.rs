@@ -5,7 +5,7 @@ use super::{
     Client, Config, Event, Failure, FailureKind, KeyProblem, KeySource, Monitoring, Output, StreamEnd,
     StreamId, is_fit, stream_request,
 };
-use crate::ApiKey;
+use crate::Secret;
 use crate::fleet::Change;
 use crate::stream::{EventReader, Item};
 use crate::wire::{EventKind, Instance, InstanceEvent, InstanceId, Status};
@@ -65,7 +65,7 @@ pub(super) struct Open {
     /// Instances that have reported on this stream.
     reporters: BTreeSet<InstanceId>,
     /// What this stream says that the key is.
-    key: Option<ApiKey>,
+    key: Option<Secret>,
 }
 
 impl Monitor {
@@ -400,7 +400,7 @@ impl Client {
 impl Open {
     /// Takes note of what the stream says that the key is. Returns it when it is another one than this stream has said before:
     /// masters that hide it always say the same.
-    fn key_told(&mut self, kind: &EventKind, record: &Instance) -> Option<ApiKey> {
+    fn key_told(&mut self, kind: &EventKind, record: &Instance) -> Option<Secret> {
         let told = record.api_key().filter(is_fit)?;
         let before = self.key.replace(told.clone())?;
         (*kind == EventKind::Update && before != told).then_some(told)

@@ -1,7 +1,7 @@
 //! What a client asks of its driver, and the news it has.
 
 use super::{Base, FailureKind, InfoRates, KeyProblem, Reply, RequestError};
-use crate::ApiKey;
+use crate::Secret;
 use crate::fleet::Change;
 use crate::stream::Rejected;
 use crate::wire::{Info, InstanceEvent};
@@ -81,7 +81,7 @@ pub enum Event {
     /// The client uses another key from now on, which was not given by the application: store it.
     KeyRotated {
         /// The new key.
-        key: ApiKey,
+        key: Secret,
         /// Who said so.
         source: KeySource,
     },

@@ -11,7 +11,7 @@ use super::{
     Compat, Config, ConfigError, DialId, Event, ExchangeId, Output, RunId, Snapshot, StartFailed,
     StoreFailed, StoreId, StoreTarget, SystemFigures, SystemId, answer,
 };
-use crate::ApiKey;
+use crate::Secret;
 use crate::timer::Timers;
 use crate::wire::{CheckPoint, EventKind, EventTime, Instance, InstanceId, Status};
 use bytes::Bytes;
@@ -84,7 +84,7 @@ pub struct Master {
     pub(super) config: Config,
     /// The record that holds the API key.
     pub(super) key_record: Instance,
-    pub(super) key: ApiKey,
+    pub(super) key: Secret,
     /// The document that describes the API, once somebody has asked for it.
     pub(super) description: Option<Bytes>,
     /// The master's id as `/info` has it: nothing during its first run.
@@ -161,12 +161,12 @@ impl Master {
         config.check()?;
         let is_new = snapshot.is_none();
         let snapshot = snapshot.unwrap_or_else(|| {
-            let key = ApiKey::new(hex::encode(config.entropy.draw::<16>()));
+            let key = Secret::new(hex::encode(config.entropy.draw::<16>()));
             let master_id = hex::encode(config.entropy.draw::<8>());
             Snapshot::new(&key, &master_id, "", Vec::new())
         });
         let has_meta = config.compat.has_meta();
-        let key = ApiKey::new(snapshot.key.clone());
+        let key = Secret::new(snapshot.key.clone());
         let mut key_record = blank(config.compat);
         key_record.id = InstanceId::key_record();
         key_record.url = snapshot.key;
@@ -390,7 +390,7 @@ impl Master {
 
     /// Returns the API key.
     #[must_use]
-    pub fn key(&self) -> &ApiKey {
+    pub fn key(&self) -> &Secret {
         &self.key
     }
 

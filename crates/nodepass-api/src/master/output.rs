@@ -1,6 +1,6 @@
 //! What a master asks of its driver, and the news it has.
 
-use crate::ApiKey;
+use crate::Secret;
 use crate::wire::{InstanceId, InstanceKind, Status};
 use bytes::Bytes;
 use http::Response;
@@ -119,17 +119,17 @@ pub enum Event {
     /// There was no key; one was made.
     KeyCreated {
         /// The key.
-        key: ApiKey,
+        key: Secret,
     },
     /// The key was in the snapshot.
     KeyLoaded {
         /// The key.
-        key: ApiKey,
+        key: Secret,
     },
     /// A client has asked for another key; the one before is void.
     KeyRotated {
         /// The key.
-        key: ApiKey,
+        key: Secret,
     },
     /// An instance was made.
     Created {

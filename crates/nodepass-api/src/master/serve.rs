@@ -14,7 +14,7 @@ use crate::wire::{
     Action, CreateInstance, EventKind, Info, Instance, InstanceId, MasterAlias, Meta, PatchInstance,
     PutInstance, Status,
 };
-use crate::{ApiKey, Capability};
+use crate::{Capability, Secret};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 
@@ -375,7 +375,7 @@ impl Master {
     }
 
     fn rotate_key(&mut self) {
-        let key = ApiKey::new(hex::encode(self.config.entropy.draw::<16>()));
+        let key = Secret::new(hex::encode(self.config.entropy.draw::<16>()));
         self.key_record.url = key.expose().into();
         self.key = key.clone();
         self.event(Event::KeyRotated { key });

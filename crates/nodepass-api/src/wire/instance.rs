@@ -2,7 +2,7 @@
 
 use super::InstanceId;
 use super::object::{object, open_enumeration};
-use crate::ApiKey;
+use crate::Secret;
 use crate::url::Role;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -151,8 +151,8 @@ impl Instance {
 
     /// Returns the API key, if this is the record that holds it.
     #[must_use]
-    pub fn api_key(&self) -> Option<ApiKey> {
-        self.id.is_key_record().then(|| ApiKey::new(&*self.url))
+    pub fn api_key(&self) -> Option<Secret> {
+        self.id.is_key_record().then(|| Secret::new(&*self.url))
     }
 }
 

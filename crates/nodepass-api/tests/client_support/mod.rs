@@ -8,7 +8,7 @@ use nodepass_api::client::{
     Client, Config, Delivery, Event, Failure, FailureKind, Output, Reply, RequestId, StreamId,
 };
 use nodepass_api::fleet::Change;
-use nodepass_api::{ApiKey, Instant};
+use nodepass_api::{Instant, Secret};
 use std::time::Duration;
 use testkit::forward_machine;
 
@@ -22,7 +22,7 @@ pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const OTHER_KEY: &str = "fedcba9876543210fedcba9876543210";
 
 pub(crate) fn config() -> Config {
-    let mut config = Config::new("http://h:9090/api".parse().unwrap(), ApiKey::new(KEY));
+    let mut config = Config::new("http://h:9090/api".parse().unwrap(), Secret::new(KEY));
     config.resync_interval = None;
     config.info_interval = None;
     config

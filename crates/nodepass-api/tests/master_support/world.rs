@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::master::{
     Compat, Config, DialId, Entropy, Event, ExchangeId, Master, Output, Paths, RunId, Silence, Snapshot,
     StartFailed, State, StoreFailed, StoreId, StoreTarget, SystemFigures, SystemId,
@@ -44,7 +44,7 @@ pub(crate) struct World {
     stores: Vec<(StoreId, StoreTarget)>,
     /// The latest exchange and run.
     last: (Option<ExchangeId>, Option<RunId>),
-    keys: Vec<ApiKey>,
+    keys: Vec<Secret>,
     is_closed: bool,
 }
 
@@ -68,7 +68,7 @@ impl World {
     pub(crate) fn new(choose: &mut Choose<'_>) -> Option<Self> {
         let config = config(choose);
         let snapshot = snapshot(choose);
-        let key = snapshot.is_some().then(|| ApiKey::new(marked(0)));
+        let key = snapshot.is_some().then(|| Secret::new(marked(0)));
         let is_new = snapshot.is_none();
         let mut master = Under(Master::new(config.clone(), snapshot, epoch()).ok()?);
         let first = master.poll_output();

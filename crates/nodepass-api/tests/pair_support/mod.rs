@@ -13,7 +13,7 @@ use nodepass_api::client::{self, CallId, Client, CommandError, Event, Reply, Req
 use nodepass_api::fleet::Change;
 use nodepass_api::master::{self, Compat, Entropy, Master, Snapshot};
 use nodepass_api::wire::Instance;
-use nodepass_api::{ApiKey, Instant};
+use nodepass_api::{Instant, Secret};
 use processes::Processes;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -342,6 +342,6 @@ fn new_master(setting: &Setting, starts: u8, snapshot: Option<Snapshot>, now: In
 }
 
 /// Returns the key, as it is given to a client.
-pub(crate) fn key_of(world: &mut World) -> ApiKey {
+pub(crate) fn key_of(world: &mut World) -> Secret {
     world.master().key().clone()
 }

@@ -1,7 +1,7 @@
 //! A NodePass master: serves the API, and really forwards TCP for its instances.
 
 use clap::{Parser, ValueEnum};
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::master::{Compat, Config, Entropy, Event, Master, Paths, Silence, Snapshot};
 use nodepass_api::url::{MasterUrl, Rules, TlsMode, parse_duration};
 use nodepass_example::address::Address;
@@ -221,7 +221,7 @@ fn restore(path: &Path) -> Result<Option<Snapshot>, String> {
 }
 
 fn show(printer: Printer, key_file: &Path, event: &Event) {
-    let write = |name: &str, key: &ApiKey| {
+    let write = |name: &str, key: &Secret| {
         let written = state_file::write(key_file, format!("{}\n", key.expose()).as_bytes());
         let error = written.err().map(|error| error.to_string());
         match error {

@@ -1,7 +1,7 @@
 //! What there is to tell of events.
 
 use super::mask::{self, Secrets};
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::client::{Client, Event, InfoRates, KeyProblem, KeySource};
 use nodepass_api::fleet::{Change, LogEntry, LogQuery};
 use nodepass_api::wire::{EventKind, Info, Instance, InstanceEvent, InstanceId};
@@ -16,7 +16,7 @@ pub enum News {
     /// The master refuses the key.
     KeyRefused(KeyProblem),
     /// The master has another key.
-    KeyRotated(ApiKey),
+    KeyRotated(Secret),
 }
 
 /// Makes news of events.
@@ -219,7 +219,7 @@ mod tests {
     /// Returns the news of each of these frames, as a client with a stream has them.
     fn news_of(frames: &[String]) -> Vec<Vec<News>> {
         let now = Instant::now();
-        let mut config = Config::new("http://h:1".parse().unwrap(), ApiKey::new("k"));
+        let mut config = Config::new("http://h:1".parse().unwrap(), Secret::new("k"));
         config.layout = Some(Layout::Versioned);
         config.tells_events = true;
         let mut client = Client::new(config, now).unwrap();
