@@ -147,7 +147,7 @@ fn held_calls_fail_with_the_search_and_a_later_one_begins_it_anew() {
     played.fail(INFO_LINE, Delivery::No, FailureKind::Refused);
     assert_eq!(
         played.lines()[1..],
-        ["Unreachable", "not found: the connection was refused", "answered: the connection was refused"]
+        ["Unreachable", "not found: connection refused", "answered: connection refused"]
     );
     assert_eq!(played.client().state(), State::Waiting);
     played.client().list(now).unwrap();
@@ -334,7 +334,7 @@ fn an_unanswered_call_times_out_at_its_deadline_and_a_late_answer_is_ignored() {
     played.wait(seconds(15) - client_support::millis(1));
     assert_eq!(played.lines(), [""; 0]);
     played.wait(client_support::millis(1));
-    assert_eq!(played.lines(), ["cancel GET /api/v1/instances/a1b2c3d4", "answered: it took too long"]);
+    assert_eq!(played.lines(), ["cancel GET /api/v1/instances/a1b2c3d4", "answered: timed out"]);
     let now = played.now;
     played.client().handle_response(request, client_support::response(200, &one("running", "")), now);
     assert_eq!(played.lines(), [""; 0]);
@@ -349,7 +349,7 @@ fn an_answer_beyond_the_limit_is_not_looked_at() {
     let now = played.now;
     played.client().list(now).unwrap();
     played.answer(LIST, 200, &format!("[{}]", " ".repeat(49)));
-    assert_eq!(played.lines().last().unwrap(), "answered: the answer is too long: 51 bytes");
+    assert_eq!(played.lines().last().unwrap(), "answered: the answer is too large: 51 bytes");
 }
 
 #[test]

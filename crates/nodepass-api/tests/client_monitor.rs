@@ -106,7 +106,7 @@ fn the_list_is_asked_for_now_and_then_and_repairs_what_was_lost_in_silence() {
 
 #[test]
 fn a_list_that_fails_is_told_and_the_view_is_in_doubt_until_there_is_one() {
-    for (status, body, why) in [
+    for (status, body, reason) in [
         (500, r#"{"error":"disk full"}"#, "the answer's status is 500 Internal Server Error: disk full"),
         (200, "<html>", "the answer is not what it should be: not JSON, at byte 0"),
         (200, &format!(r#"{{"success":false,"error":"not with {KEY}"}}"#), "refused: not with …"),
@@ -118,7 +118,7 @@ fn a_list_that_fails_is_told_and_the_view_is_in_doubt_until_there_is_one() {
         played.wait(seconds(60));
         played.lines();
         played.answer(LIST, status, body);
-        assert_eq!(played.lines(), [format!("list failed, again in 5s: {why}")]);
+        assert_eq!(played.lines(), [format!("list failed, again in 5s: {reason}")]);
         assert!(!played.client().is_synced());
         assert_eq!(played.client().state(), State::Streaming, "the stream goes on");
         played.wait(seconds(5));
@@ -237,7 +237,7 @@ fn a_client_that_polls_opens_no_stream_and_says_once_that_nothing_answers() {
     played.answer(INFO_LINE, 200, INFO);
     played.answer(LIST, 200, &list(&[running("")]));
     assert_eq!(played.lines()[3..], [LIST, "added a1b2c3d4", "synced +1 -0 ~0"]);
-    let again = "list failed, again in 5s: the connection was refused";
+    let again = "list failed, again in 5s: connection refused";
     for lines in [&["Unreachable", again][..], &[again]] {
         played.wait(seconds(5));
         played.lines();
@@ -407,8 +407,8 @@ fn an_answer_that_the_driver_does_not_hold_is_an_answer() {
     played.wait(seconds(1));
     let now = played.now;
     played.client().list(now).unwrap();
-    played.fail(LIST, Delivery::Perhaps, FailureKind::TooLong);
-    assert_eq!(played.lines(), [LIST, "answered: the answer is too long"]);
+    played.fail(LIST, Delivery::Perhaps, FailureKind::TooLarge);
+    assert_eq!(played.lines(), [LIST, "answered: larger than the limit of this side"]);
     assert_eq!((played.client().state(), played.client().is_reachable()), (State::Streaming, Some(true)));
 }
 
@@ -436,7 +436,7 @@ fn whoever_does_not_answer_has_no_stream_either() {
         "Unreachable",
         "close stream",
         "reconnecting after 1: the master does not answer",
-        "list failed, again in 5s: it took too long",
+        "list failed, again in 5s: timed out",
     ];
     assert_eq!(lines, expected);
 }

@@ -162,9 +162,9 @@ impl Books {
                     assert!(self.stream.replace(stream).is_none(), "there is one stream at a time");
                 }
                 Output::CloseStream { stream } => assert_eq!(self.stream.take(), Some(stream)),
-                Output::Event(Event::Answered { id, result }) => {
+                Output::Event(Event::Answered { id, outcome }) => {
                     assert!(self.answered.insert(format!("{id:?}")), "a call is answered once");
-                    if let Err(error) = result {
+                    if let Err(error) = outcome {
                         assert_error_hides(&error);
                     }
                 }

@@ -58,7 +58,7 @@ fn a_stream_begins_with_the_wait_before_a_reconnect_and_all_objects() {
 fn frames_are_written_as_the_original_writes_them() {
     for compat in LEVELS {
         let mut settings = config(compat);
-        settings.unix_nanoseconds = 1_795_227_438_050_000_000;
+        settings.unix_milliseconds = 1_795_227_438_050;
         let mut fixture = Fixture::with(settings);
         let request = fixture.request("GET", "/events", "");
         fixture.master.0.handle_request(request, fixture.now);

@@ -76,7 +76,7 @@ impl RunningMaster {
         config.store_delay = Duration::from_millis(10);
         (config.os, config.arch) = (system::os().into(), system::arch().into());
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(text)?;
-        config.unix_nanoseconds = i128::try_from(since.as_nanos()).map_err(text)?;
+        config.unix_milliseconds = i64::try_from(since.as_millis()).map_err(text)?;
         let report_interval = config.report_interval;
         let master = Master::new(config, snapshot, Instant::now()).map_err(text)?;
         let key = master.key().clone();
@@ -131,7 +131,7 @@ impl Panel {
         let call = self.handle.order(command).await.ok_or("the client ended early")?.map_err(text)?;
         loop {
             match self.event().await? {
-                Event::Answered { id, result } if id == call => return result.map_err(text),
+                Event::Answered { id, outcome } if id == call => return outcome.map_err(text),
                 _ => {}
             }
         }

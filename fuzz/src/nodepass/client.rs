@@ -408,14 +408,14 @@ impl Run {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Answered { id, result } => {
+            Event::Answered { id, outcome } => {
                 assert!(self.calls.remove(&id), "rule: every call is answered once");
-                if let Err(error) = result {
+                if let Err(error) = outcome {
                     write!(self.shown, "{error}").expect("a string takes all");
                 }
             }
-            Event::NotFound { why, wait } => {
-                write!(self.shown, "{why}").expect("a string takes all");
+            Event::NotFound { reason, wait } => {
+                write!(self.shown, "{reason}").expect("a string takes all");
                 assert!(!wait.is_zero(), "rule: a client rests between attempts");
             }
             Event::KeyRotated { key, .. } => {

@@ -76,7 +76,7 @@ use web_time::Instant;
 ///             client.handle_response(id, Response::new(body.into()), now);
 ///         }
 ///         Output::OpenStream { stream, .. } => client.handle_stream_opened(stream, &Response::new(()), now),
-///         Output::Event(Event::Answered { id, result: Ok(Reply::Tcping(result)) }) if id == call => {
+///         Output::Event(Event::Answered { id, outcome: Ok(Reply::Tcping(result)) }) if id == call => {
 ///             latency = Some(result.latency);
 ///         }
 ///         _ => {}
@@ -221,7 +221,7 @@ impl Client {
         self.monitor.link = Link::Off;
         (self.held, self.parked, self.rotating) = (VecDeque::new(), Vec::new(), None);
         for id in std::mem::take(&mut self.calls).into_keys() {
-            self.event(Event::Answered { id, result: Err(super::RequestError::Closed) });
+            self.event(Event::Answered { id, outcome: Err(super::RequestError::Closed) });
         }
         self.timers.clear();
         self.event(Event::Closed);

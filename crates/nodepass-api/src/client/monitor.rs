@@ -278,35 +278,35 @@ impl Client {
             self.not_opened(failure.kind);
         }
         let has_shutdown = self.monitor.open().is_some_and(|open| open.has_shutdown);
-        let why = match failure {
+        let reason = match failure {
             _ if has_shutdown => StreamEnd::Shutdown,
             Some(failure) => StreamEnd::Failed(failure.kind),
             None => StreamEnd::Ended,
         };
-        self.lose(why);
+        self.lose(reason);
     }
 
     /// Ends a stream from this side.
-    pub(super) fn give_up(&mut self, why: StreamEnd) {
+    pub(super) fn give_up(&mut self, reason: StreamEnd) {
         let Some(stream) = self.monitor.stream() else { return };
         self.outputs.push_back(Output::CloseStream { stream });
-        if why == StreamEnd::NoHead {
+        if reason == StreamEnd::NoHead {
             self.not_opened(FailureKind::TimedOut);
         }
-        self.lose(why);
+        self.lose(reason);
     }
 
     /// A stream that was about to be opened was not. The master may have answered other requests meanwhile.
-    fn not_opened(&mut self, why: FailureKind) {
+    fn not_opened(&mut self, reason: FailureKind) {
         let Link::Opening { heard, .. } = self.monitor.link else { return };
-        if why == FailureKind::TooLong {
+        if reason == FailureKind::TooLarge {
             self.hear();
         } else if heard == self.heard {
             self.set_reachable(false);
         }
     }
 
-    fn lose(&mut self, why: StreamEnd) {
+    fn lose(&mut self, reason: StreamEnd) {
         for timer in [Timer::Head, Timer::FirstEvent, Timer::Idle] {
             self.timers.set(timer, None);
         }
@@ -324,12 +324,12 @@ impl Client {
             self.monitor.failures = 0;
         }
         if is_outdated {
-            let why = StreamEnd::KeyChanged;
-            self.event(Event::Reconnecting { wait: Duration::ZERO, failures: 0, why });
+            let reason = StreamEnd::KeyChanged;
+            self.event(Event::Reconnecting { wait: Duration::ZERO, failures: 0, reason });
             return self.open_stream();
         }
         if self.is_key_refused {
-            return self.event(Event::StreamEnded(why));
+            return self.event(Event::StreamEnded(reason));
         }
         // Masters end all streams when they make another key.
         let failure = u32::from(self.rotating.is_none());
@@ -337,7 +337,7 @@ impl Client {
         let failures = self.monitor.failures;
         let wait = self.back_off(failures, self.monitor.retry);
         self.arm(Timer::Reconnect, Some(wait));
-        self.event(Event::Reconnecting { wait, failures, why });
+        self.event(Event::Reconnecting { wait, failures, reason });
         if failures >= self.config.poll_after && !std::mem::replace(&mut self.monitor.is_polling, true) {
             self.event(Event::PollingStarted);
             self.want_list();

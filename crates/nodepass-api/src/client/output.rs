@@ -64,7 +64,7 @@ pub enum Event {
     /// It is not: the client asks again after this time, or when there is a call.
     NotFound {
         /// Why; of the last route that was tried.
-        why: RequestError,
+        reason: RequestError,
         /// How long the client waits.
         wait: Duration,
     },
@@ -73,7 +73,7 @@ pub enum Event {
         /// Which.
         id: CallId,
         /// What.
-        result: Result<Reply, RequestError>,
+        outcome: Result<Reply, RequestError>,
     },
     /// The master refuses the key: nothing but calls goes on until there is another one, see
     /// [`set_key`](super::Client::set_key).
@@ -101,7 +101,7 @@ pub enum Event {
     /// There is no list: the view may be wrong, and the list is asked for again after this time.
     ListFailed {
         /// Why.
-        why: RequestError,
+        reason: RequestError,
         /// How long the client waits.
         wait: Duration,
     },
@@ -112,7 +112,7 @@ pub enum Event {
         /// How many failures there were in a row.
         failures: u32,
         /// Why the last one ended.
-        why: StreamEnd,
+        reason: StreamEnd,
     },
     /// There is no stream any more, and no attempt follows: the key was refused.
     StreamEnded(StreamEnd),
@@ -142,7 +142,7 @@ pub enum Event {
     /// What the master answers about itself is of no use: see [`RequestError`]. It is asked again at the usual time.
     InfoFailed {
         /// Why.
-        why: RequestError,
+        reason: RequestError,
     },
     /// The master was started again: its uptime has fallen.
     MasterRestarted,

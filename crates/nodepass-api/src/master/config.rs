@@ -32,8 +32,9 @@ pub struct Config {
     pub os: String,
     /// The processor in `/info`, as Go names it. That which this was built for.
     pub arch: String,
-    /// Nanoseconds since the beginning of 1970 at the `now` of the constructor; times of events come from it. 0.
-    pub unix_nanoseconds: i128,
+    /// The wall clock at the `now` that is given to [`Master::new`](super::Master::new): milliseconds since the beginning of
+    /// 1970. Times of events come from it. 0.
+    pub unix_milliseconds: i64,
     /// Where ids and keys come from.
     pub entropy: Entropy,
     /// How often processes report, above 0: what is overdue, and how long a dial may take, follow from it. 5 s.
@@ -135,7 +136,7 @@ impl Config {
             inherited: Inherited::default(),
             os: std::env::consts::OS.into(),
             arch: go_name(std::env::consts::ARCH).into(),
-            unix_nanoseconds: 0,
+            unix_milliseconds: 0,
             entropy,
             report_interval: second * 5,
             reload_interval: second * 3600,

@@ -260,7 +260,7 @@ impl Master {
             *waits = false;
         }
         if self.streams.close(id) {
-            self.event(Event::StreamEnded { stream: id });
+            self.event(Event::StreamEnded { id });
         }
     }
 
@@ -500,7 +500,7 @@ impl Master {
     pub(super) fn unix_nanoseconds(&self) -> i128 {
         let since = self.now.saturating_duration_since(self.began).as_nanos();
         let since = i128::try_from(since).unwrap_or(i128::MAX);
-        self.config.unix_nanoseconds.saturating_add(since)
+        (i128::from(self.config.unix_milliseconds) * 1_000_000).saturating_add(since)
     }
 
     pub(super) fn respond(&mut self, id: ExchangeId, response: Response<Bytes>) {

@@ -158,19 +158,19 @@ pub enum Event {
     /// Somebody reads events.
     StreamOpened {
         /// The exchange.
-        stream: ExchangeId,
+        id: ExchangeId,
     },
     /// A reader is too slow: events were lost.
     EventsLost {
         /// The exchange.
-        stream: ExchangeId,
+        id: ExchangeId,
         /// How many since this was last told.
         lost: u64,
     },
     /// A reader is gone, or was told that the stream ends.
     StreamEnded {
         /// The exchange.
-        stream: ExchangeId,
+        id: ExchangeId,
     },
     /// The state or the backup could not be stored; the state is tried again.
     StoreFailed {

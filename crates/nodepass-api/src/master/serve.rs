@@ -458,7 +458,7 @@ impl Master {
         }
         self.streams.open(id);
         self.outputs.push_back(Output::OpenBody { id, head: answer::stream() });
-        self.event(Event::StreamOpened { stream: id });
+        self.event(Event::StreamOpened { id });
         self.pump(id);
         Ok(())
     }

@@ -204,26 +204,26 @@ impl Played {
 
 pub(crate) fn event_line(event: &Event) -> String {
     match event {
-        Event::Answered { result: Ok(Reply::Instance { instance, ignored }), .. } if ignored.is_empty() => {
+        Event::Answered { outcome: Ok(Reply::Instance { instance, ignored }), .. } if ignored.is_empty() => {
             format!("answered {}", instance.id)
         }
-        Event::Answered { result: Ok(Reply::Instance { instance, ignored }), .. } => {
+        Event::Answered { outcome: Ok(Reply::Instance { instance, ignored }), .. } => {
             format!("answered {} without {ignored:?}", instance.id)
         }
-        Event::Answered { result: Ok(reply), .. } => format!("answered {reply:?}"),
-        Event::Answered { result: Err(error), .. } => format!("answered: {error}"),
+        Event::Answered { outcome: Ok(reply), .. } => format!("answered {reply:?}"),
+        Event::Answered { outcome: Err(error), .. } => format!("answered: {error}"),
         Event::Found { base } => format!("found {base}"),
-        Event::NotFound { why, .. } => format!("not found: {why}"),
+        Event::NotFound { reason, .. } => format!("not found: {reason}"),
         Event::Info { .. } => "info".to_owned(),
-        Event::ListFailed { why, wait } => format!("list failed, again in {wait:?}: {why}"),
-        Event::InfoFailed { why } => format!("info failed: {why}"),
+        Event::ListFailed { reason, wait } => format!("list failed, again in {wait:?}: {reason}"),
+        Event::InfoFailed { reason } => format!("info failed: {reason}"),
         Event::Change(Change::Added(id)) => format!("added {id}"),
         Event::Change(Change::Removed(id)) => format!("removed {id}"),
         Event::Change(Change::Updated { id, .. }) => format!("updated {id}"),
         Event::Change(Change::Logged { id, .. }) => format!("logged {id}"),
         Event::Change(Change::Rates { id, .. }) => format!("rates {id}"),
         Event::Change(change) => format!("{change:?}"),
-        Event::Reconnecting { failures, why, .. } => format!("reconnecting after {failures}: {why}"),
+        Event::Reconnecting { failures, reason, .. } => format!("reconnecting after {failures}: {reason}"),
         Event::KeyRotated { source, .. } => format!("key rotated by {source:?}"),
         Event::KeyRefused(problem) => format!("key refused: {problem}"),
         Event::Synced { added, removed, repaired } => format!("synced +{added} -{removed} ~{repaired}"),

@@ -377,9 +377,9 @@ impl Fixture {
                 format!("{} is {status}", self.name_of(instance.as_str()))
             }
             Event::ProcessStuck { instance, .. } => format!("{} is stuck", self.name_of(instance.as_str())),
-            Event::StreamOpened { stream } => format!("{} opened", self.stream_name(stream)),
-            Event::StreamEnded { stream } => format!("{} ended", self.stream_name(stream)),
-            Event::EventsLost { stream, lost } => format!("{} lost {lost}", self.stream_name(stream)),
+            Event::StreamOpened { id } => format!("{} opened", self.stream_name(id)),
+            Event::StreamEnded { id } => format!("{} ended", self.stream_name(id)),
+            Event::EventsLost { id, lost } => format!("{} lost {lost}", self.stream_name(id)),
             Event::StoreFailed { target } => format!("{target:?} not stored"),
             Event::Closed => "closed".to_owned(),
             other => panic!("{other:?}"),

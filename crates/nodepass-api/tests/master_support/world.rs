@@ -392,11 +392,11 @@ impl World {
                 assert!(self.runs[&run].is_forced, "rule: a process is made to end before it is given up");
                 self.run_is_over(run);
             }
-            Event::EventsLost { stream, lost } => {
+            Event::EventsLost { id: stream, lost } => {
                 assert!(lost > 0);
                 self.streams.get_mut(&stream).expect("rule: a loss is of an open stream").has_lost = true;
             }
-            Event::StreamEnded { stream } => {
+            Event::StreamEnded { id: stream } => {
                 assert!(!self.streams.contains_key(&stream), "rule: an end is told once it is one");
             }
             Event::Closed => self.is_closed = true,

@@ -167,8 +167,8 @@ impl World {
 
     fn carry_out_for_client(&mut self, output: client::Output) {
         match output {
-            client::Output::Event(Event::Answered { id, result }) => {
-                assert!(self.answers.insert(id, result).is_none(), "a call is answered once");
+            client::Output::Event(Event::Answered { id, outcome }) => {
+                assert!(self.answers.insert(id, outcome).is_none(), "a call is answered once");
             }
             client::Output::Event(event) => self.events.push_back(event),
             other => self.send(other),
@@ -255,7 +255,7 @@ impl World {
     /// Returns the stream that was opened first.
     pub(crate) fn first_stream(&self) -> master::ExchangeId {
         let opened = self.master_events.iter().find_map(|event| match event {
-            master::Event::StreamOpened { stream } => Some(*stream),
+            master::Event::StreamOpened { id } => Some(*id),
             _ => None,
         });
         opened.expect("there is one")
@@ -324,7 +324,7 @@ fn client_sees(known: &Instance, real: &Instance) -> nodepass_api::fleet::Change
 
 fn name(event: &Event) -> String {
     match event {
-        Event::Reconnecting { why, .. } => format!("reconnecting: {why}"),
+        Event::Reconnecting { reason, .. } => format!("reconnecting: {reason}"),
         Event::KeyRotated { source, .. } => format!("key rotated by {source:?}"),
         Event::Synced { added, removed, repaired } => format!("synced +{added} -{removed} ~{repaired}"),
         Event::Found { .. } => "found".to_owned(),

@@ -168,7 +168,7 @@ fn configure(arguments: &Arguments, url: &MasterUrl) -> Result<(Config, Option<T
     config.os = system::os().into();
     config.arch = system::arch().into();
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    config.unix_nanoseconds = i128::try_from(since.as_nanos()).unwrap_or_default();
+    config.unix_milliseconds = i64::try_from(since.as_millis()).unwrap_or_default();
     if arguments.refuse {
         config.silence = Silence::Refuse;
     }

@@ -121,7 +121,7 @@ impl RunningClient {
     ) -> Result<Reply, RequestError> {
         let call = self.handle.order(command).await.unwrap().unwrap();
         self.until(|event| match event {
-            Event::Answered { id, result } if *id == call => Some(result.clone()),
+            Event::Answered { id, outcome } if *id == call => Some(outcome.clone()),
             _ => None,
         })
         .await

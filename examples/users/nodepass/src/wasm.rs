@@ -37,8 +37,8 @@ fn dial() -> Result<String, Box<dyn Error>> {
                 Output::OpenStream { stream, .. } => {
                     client.handle_stream_opened(stream, &Response::new(()), now)
                 }
-                Output::Event(Event::Answered { id, result }) if id == call => {
-                    return match result {
+                Output::Event(Event::Answered { id, outcome }) if id == call => {
+                    return match outcome {
                         Ok(Reply::Tcping(reply)) if reply.connected && reply.latency == 12 => {
                             Ok("the master has dialled an address for the client".to_owned())
                         }
