@@ -380,9 +380,10 @@ fn settings_that_cannot_be_are_refused() {
         change(&mut config);
         nodepass_api::client::Client::new(config, client_support::epoch()).unwrap_err()
     };
-    assert_eq!(error(|config| config.request_timeout = seconds(0)), ConfigError::Timeout);
-    assert_eq!(error(|config| config.idle_timeout = Some(seconds(0))), ConfigError::Timeout);
-    assert_eq!(error(|config| config.poll_interval = seconds(0)), ConfigError::Interval);
+    assert_eq!(error(|config| config.request_timeout = seconds(0)), ConfigError::Wait("request_timeout"));
+    assert_eq!(error(|config| config.idle_timeout = Some(seconds(0))), ConfigError::Wait("idle_timeout"));
+    assert_eq!(error(|config| config.poll_interval = seconds(0)), ConfigError::Wait("poll_interval"));
+    assert_eq!(ConfigError::Wait("poll_interval").to_string(), "poll_interval must be above 0");
     assert_eq!(error(|config| config.min_wait = seconds(61)), ConfigError::Waits);
     assert_eq!(error(|config| config.key = Secret::new("ä")), ConfigError::Key);
 }

@@ -204,11 +204,17 @@ fn settings_that_cannot_be_are_refused() {
         Master::new(settings, None, epoch()).err()
     };
     assert_eq!(refused(|_| {}), None);
-    assert_eq!(refused(|config| config.report_interval = Duration::ZERO), Some(ConfigError::Interval));
-    assert_eq!(refused(|config| config.reload_interval = Duration::ZERO), Some(ConfigError::Interval));
-    assert_eq!(refused(|config| config.store_retry = Duration::ZERO), Some(ConfigError::Interval));
-    assert_eq!(refused(|config| config.max_dials = 0), Some(ConfigError::Limit));
-    assert_eq!(refused(|config| config.stream_queue = 0), Some(ConfigError::Limit));
+    assert_eq!(
+        refused(|config| config.report_interval = Duration::ZERO),
+        Some(ConfigError::Wait("report_interval"))
+    );
+    assert_eq!(
+        refused(|config| config.reload_interval = Duration::ZERO),
+        Some(ConfigError::Wait("reload_interval"))
+    );
+    assert_eq!(refused(|config| config.store_retry = Duration::ZERO), Some(ConfigError::Wait("store_retry")));
+    assert_eq!(refused(|config| config.max_dials = 0), Some(ConfigError::Limit("max_dials")));
+    assert_eq!(refused(|config| config.stream_queue = 0), Some(ConfigError::Limit("stream_queue")));
     assert_eq!(refused(|config| config.prefix = "/".to_owned()), Some(ConfigError::Prefix));
     assert_eq!(refused(|config| config.prefix = "api".to_owned()), Some(ConfigError::Prefix));
 }

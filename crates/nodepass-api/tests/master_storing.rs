@@ -481,7 +481,7 @@ fn nothing_follows_the_end() {
         check_closed_ignores(&mut master, |master| _ = master.0.handle_request(request, now));
         check_closed_ignores(&mut master, |master| master.0.handle_cancel(stream, now));
         check_closed_ignores(&mut master, |master| master.0.handle_written(stream, now));
-        check_closed_ignores(&mut master, |master| master.0.handle_started(run, now));
+        check_closed_ignores(&mut master, |master| master.0.handle_started(run, Ok(()), now));
         check_closed_ignores(&mut master, |master| master.0.handle_line(run, "x", now));
         check_closed_ignores(&mut master, |master| master.0.handle_exited(run, true, now));
         check_closed_ignores(&mut master, |master| master.0.handle_dialed(dial, Err("x"), now));

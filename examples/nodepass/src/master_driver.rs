@@ -214,7 +214,7 @@ impl Driver {
 
     fn start(&mut self, run: RunId, kind: &InstanceKind, url: &str) {
         let now = Instant::now();
-        self.master.handle_started(run, now);
+        self.master.handle_started(run, Ok(()), now);
         match plan(url, self.host.rules, self.host.report_interval) {
             Ok(plan) => {
                 self.processes.insert(run, Process::start(run, plan, self.lines.clone()));

@@ -110,7 +110,7 @@ impl Desk {
                     }
                     Output::Start { run, .. } => {
                         self.runs.push(run);
-                        self.master.handle_started(run, self.now);
+                        self.master.handle_started(run, Ok(()), self.now);
                     }
                     other => drop(black_box(other)),
                 }

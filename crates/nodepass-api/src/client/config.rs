@@ -88,17 +88,14 @@ pub enum Monitoring {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// Something would be given up before it can begin.
-    #[error("a time-out must be above 0")]
-    Timeout,
-    /// The client would never rest.
-    #[error("an interval must be above 0")]
-    Interval,
+    /// A wait of 0: something would be given up before it can begin, or the client would never rest.
+    #[error("{0} must be above 0")]
+    Wait(&'static str),
     /// The bounds of waits are 0, or the wrong way round.
-    #[error("the shortest wait must be above 0 and not above the longest one")]
+    #[error("min_wait must be above 0 and not above max_wait")]
     Waits,
     /// The key has characters that no header can have.
-    #[error("the key cannot be sent in a header")]
+    #[error("key cannot be sent in a header")]
     Key,
 }
 
@@ -138,20 +135,18 @@ impl Config {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let is_zero = |duration: Option<Duration>| duration.is_some_and(|duration| duration.is_zero());
-        let timeouts = [
-            Some(self.request_timeout),
-            Some(self.head_timeout),
-            self.first_event_timeout,
-            self.idle_timeout,
+        let waits = [
+            ("request_timeout", Some(self.request_timeout)),
+            ("head_timeout", Some(self.head_timeout)),
+            ("first_event_timeout", self.first_event_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("resync_interval", self.resync_interval),
+            ("settle_delay", Some(self.settle_delay)),
+            ("poll_interval", Some(self.poll_interval)),
+            ("info_interval", self.info_interval),
         ];
-        if timeouts.into_iter().any(is_zero) {
-            return Err(ConfigError::Timeout);
-        }
-        let intervals =
-            [self.resync_interval, Some(self.settle_delay), Some(self.poll_interval), self.info_interval];
-        if intervals.into_iter().any(is_zero) {
-            return Err(ConfigError::Interval);
+        if let Some((name, _)) = waits.into_iter().find(|(_, wait)| *wait == Some(Duration::ZERO)) {
+            return Err(ConfigError::Wait(name));
         }
         if self.min_wait.is_zero() || self.min_wait > self.max_wait {
             return Err(ConfigError::Waits);

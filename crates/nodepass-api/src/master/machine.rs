@@ -41,8 +41,7 @@ use web_time::Instant;
 /// - commands: [`close`](Self::close)
 /// - inputs: [`handle_request`](Self::handle_request), [`handle_cancel`](Self::handle_cancel),
 ///   [`handle_written`](Self::handle_written), [`handle_started`](Self::handle_started),
-///   [`handle_start_failed`](Self::handle_start_failed), [`handle_line`](Self::handle_line),
-///   [`handle_exited`](Self::handle_exited), [`handle_dialed`](Self::handle_dialed),
+///   [`handle_line`](Self::handle_line), [`handle_exited`](Self::handle_exited), [`handle_dialed`](Self::handle_dialed),
 ///   [`handle_system`](Self::handle_system), [`handle_stored`](Self::handle_stored),
 ///   [`handle_timeout`](Self::handle_timeout)
 /// - outputs: [`poll_output`](Self::poll_output), [`poll_timeout`](Self::poll_timeout)
@@ -74,7 +73,7 @@ use web_time::Instant;
 ///
 /// while let Some(output) = master.poll_output() {
 ///     if let Output::Start { run, .. } = output {
-///         master.handle_started(run, now);
+///         master.handle_started(run, Ok(()), now);
 ///     }
 /// }
 /// assert_eq!(master.instance(made.id.as_str()).map(|instance| &instance.status), Some(&Status::Running));
@@ -271,20 +270,17 @@ impl Master {
         self.pump(id);
     }
 
-    /// A process runs.
-    pub fn handle_started(&mut self, run: RunId, now: Instant) {
+    /// A process runs, or could not be started.
+    pub fn handle_started(&mut self, run: RunId, outcome: Result<(), StartFailed>, now: Instant) {
         self.see(now);
         let Some(id) = self.runs.get(&run).cloned() else { return };
+        if outcome.is_err() {
+            return self.run_ended(run, End::Failed);
+        }
         if matches!(self.records[&id].process, Process::Alive(_)) {
             self.set_status(&id, Status::Running);
             self.publish(EventKind::Update, &id);
         }
-    }
-
-    /// A process could not be started.
-    pub fn handle_start_failed(&mut self, run: RunId, _failed: StartFailed, now: Instant) {
-        self.see(now);
-        self.run_ended(run, End::Failed);
     }
 
     /// A process has written a line, given without its line break. What holds a report of figures is taken for that and goes

@@ -66,7 +66,7 @@ pub enum Output {
         /// The exchange.
         id: ExchangeId,
     },
-    /// Start a process, then report `handle_started` or `handle_start_failed` once, `handle_line` for each line that it
+    /// Start a process, then report `handle_started` once, `handle_line` for each line that it
     /// writes, and `handle_exited` once when it has ended.
     Start {
         /// Names this run.

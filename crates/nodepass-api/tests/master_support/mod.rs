@@ -149,7 +149,7 @@ impl Fixture {
         let now = self.now;
         while let Some(output) = self.master.0.poll_output() {
             match &output {
-                Output::Start { run, .. } => self.master.0.handle_started(*run, now),
+                Output::Start { run, .. } => self.master.0.handle_started(*run, Ok(()), now),
                 Output::Stop { run, .. } => self.master.0.handle_exited(*run, true, now),
                 Output::Dial { id, .. } => {
                     self.master.0.handle_dialed(*id, Ok(Duration::from_millis(3)), now);
@@ -235,12 +235,12 @@ impl Fixture {
     }
 
     pub fn started(&mut self, name: &str) -> Vec<String> {
-        self.master.0.handle_started(self.runs[name], self.now);
+        self.master.0.handle_started(self.runs[name], Ok(()), self.now);
         self.drain()
     }
 
     pub fn start_failed(&mut self, name: &str) -> Vec<String> {
-        self.master.0.handle_start_failed(self.runs[name], StartFailed, self.now);
+        self.master.0.handle_started(self.runs[name], Err(StartFailed), self.now);
         self.drain()
     }
 

@@ -223,12 +223,12 @@ impl World {
         let (master, now) = (&mut self.master.0, self.now);
         let is_over = match choose(8) {
             0..=2 => {
-                master.handle_started(run, now);
+                master.handle_started(run, Ok(()), now);
                 false
             }
             choice @ 3..=4 => {
                 if choice == 3 {
-                    master.handle_start_failed(run, StartFailed, now);
+                    master.handle_started(run, Err(StartFailed), now);
                 } else {
                     master.handle_exited(run, choose(2) == 0, now);
                 }

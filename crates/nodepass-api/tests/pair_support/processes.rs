@@ -92,12 +92,12 @@ impl World {
         match work {
             Work::Started(run) => {
                 self.processes.alive.insert(run, Traffic::default());
-                master.handle_started(run, now);
+                master.handle_started(run, Ok(()), now);
                 master.handle_line(run, "Init log level: INFO", now);
                 master.handle_line(run, &line("INFO", 32, "Server started: 127.0.0.1:1"), now);
                 self.processes.work.push(now + seconds(5), Work::Report(run));
             }
-            Work::StartFailed(run) => master.handle_start_failed(run, StartFailed, now),
+            Work::StartFailed(run) => master.handle_started(run, Err(StartFailed), now),
             Work::Report(run) => {
                 let Some(traffic) = self.processes.alive.get_mut(&run) else { return true };
                 self.processes.work.push(now + seconds(5), Work::Report(run));
