@@ -112,7 +112,7 @@ impl Call {
 }
 
 /// Returns the request for a call, whole: URL, headers and body. The header with the key is marked sensitive. An empty key,
-/// or one that is [not fit](is_fit) for a header, is left out.
+/// or one with other than visible characters of ASCII, is left out.
 ///
 /// ```
 /// use nodepass_api::Secret;
@@ -150,8 +150,7 @@ pub fn stream_request(base: &Base, key: &Secret) -> Request<Bytes> {
 }
 
 /// Whether a key can be sent in a header: visible characters only.
-#[must_use]
-pub fn is_fit(key: &Secret) -> bool {
+pub(super) fn is_fit(key: &Secret) -> bool {
     !key.is_empty() && key.expose().bytes().all(|byte| byte.is_ascii_graphic())
 }
 

@@ -22,7 +22,7 @@ pub struct RequestId(pub(super) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub(super) u64);
 
-/// Work for the driver, in order. `Debug` of requests shows method and path: they hold keys.
+/// Work for the driver, in order. `Debug` of requests shows method, path and the length of the body: they hold keys.
 #[expect(clippy::exhaustive_enums, reason = "new work must not compile away in a driver")]
 pub enum Output {
     /// Send this, follow no redirect, then report `handle_response` or `handle_failure` once.
@@ -205,15 +205,20 @@ pub enum StreamEnd {
 
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |request: &Request<Bytes>| format!("{} {}", request.method(), request.uri().path());
         match self {
-            Self::Request { id, request } => write!(f, "Request({}, {})", id.0, line(request)),
+            Self::Request { id, request } => {
+                write!(f, "Request({}, {}, {} bytes)", id.0, shown(request), request.body().len())
+            }
             Self::Cancel(id) => write!(f, "Cancel({})", id.0),
             Self::OpenStream { stream, request } => {
-                write!(f, "OpenStream({}, {})", stream.0, line(request))
+                write!(f, "OpenStream({}, {})", stream.0, shown(request))
             }
             Self::CloseStream { stream } => write!(f, "CloseStream({})", stream.0),
             Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
         }
     }
+}
+
+fn shown(request: &Request<Bytes>) -> String {
+    format!("{} {}", request.method(), request.uri().path())
 }
