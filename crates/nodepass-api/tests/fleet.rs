@@ -679,20 +679,6 @@ fn a_hostile_stream_stays_within_the_bytes() {
     assert!(view.fleet.is_empty());
 }
 
-#[test]
-fn nothing_shows_keys_or_urls() {
-    let mut view = View::new();
-    let secret = "SECRET-key";
-    let url = format!("server://{secret}@h:1/t:2");
-    view.event(event(EventKind::Create, Instance { url: url.as_str().into(), ..running("a", 0) }));
-    view.event(event(EventKind::Initial, key_record(secret)));
-    view.event(log("a", &format!("Server started: {secret}@h:1")));
-    let member = view.fleet.get("a").unwrap();
-    let record = InstanceRecord::from(member.instance());
-    let shown = format!("{:?} {:?} {:?} {record:?}", view.fleet, member, view.changes);
-    assert!(!shown.contains("SECRET") && shown.contains("Logged"), "{shown}");
-}
-
 proptest! {
     #[test]
     fn whatever_was_told_a_list_makes_it_right(told in prop::collection::vec(inputs(), 0..40), list in lists()) {
