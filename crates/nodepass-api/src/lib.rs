@@ -8,7 +8,7 @@
 //!                handle_response, handle_stream_bytes            handle_request, handle_line
 //!  HTTP client ─────────────────────────────────────> client::Client   master::Master <───────── HTTP server, processes
 //!              <─────────────────────────────────────                                 ─────────>
-//!             poll_output: Request, OpenStream, Event         poll_output: Respond, PushBody, Start, Save
+//!             poll_output: Request, OpenStream, Event         poll_output: Respond, PushBody, Start, Store
 //! ```
 //!
 //! Start with [`client::Client`] or [`master::Master`]; both have a running example, and the README runs one against the other.
@@ -37,7 +37,7 @@ pub mod url;
 pub mod wire;
 
 pub use release::{Capability, Release, ReleaseError};
-pub use secret::ApiKey;
+pub use secret::Secret;
 pub use web_time::Instant;
 
 #[doc = include_str!("../README.md")]

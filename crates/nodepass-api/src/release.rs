@@ -1,4 +1,4 @@
-//! Versions of the program, and what each of them can do. §3.3.
+//! Versions of the program, and what each of them can do. §3.
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -1,13 +1,13 @@
-//! API keys that never show.
+//! Keys that never show.
 
 use std::fmt;
 use subtle::ConstantTimeEq;
 
 /// A master's API key. `Debug` hides it, comparison takes constant time; [`expose`](Self::expose) is the only way to it.
 #[derive(Clone, Default)]
-pub struct ApiKey(Box<str>);
+pub struct Secret(Box<str>);
 
-impl ApiKey {
+impl Secret {
     /// Takes it as it stands.
     #[must_use]
     pub fn new(key: impl Into<Box<str>>) -> Self {
@@ -33,16 +33,16 @@ impl ApiKey {
     }
 }
 
-impl PartialEq for ApiKey {
+impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
         self.matches(other.0.as_bytes())
     }
 }
 
-impl Eq for ApiKey {}
+impl Eq for Secret {}
 
-impl fmt::Debug for ApiKey {
+impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKey(…)")
+        f.write_str("Secret(…)")
     }
 }

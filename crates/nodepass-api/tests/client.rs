@@ -4,7 +4,7 @@
 mod client_support;
 
 use client_support::{INFO, KEY, OTHER_KEY, Played, config, frame, instance, record, seconds};
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::client::{
     CommandError, Config, ConfigError, Delivery, Endpoint, FailureKind, Layout, Monitoring, State,
 };
@@ -120,7 +120,7 @@ fn a_refused_key_shows_that_the_place_is_right() {
     );
     assert_eq!((played.client().state(), played.client().poll_timeout()), (State::KeyRefused, None));
     let now = played.now;
-    played.client().set_key(ApiKey::new(OTHER_KEY), now).unwrap();
+    played.client().set_key(Secret::new(OTHER_KEY), now).unwrap();
     assert_eq!(played.lines(), [INFO_LINE, "open GET /api/v1/events"]);
     assert_eq!(played.take(INFO_LINE).1.headers()["x-api-key"], OTHER_KEY);
 }
@@ -147,7 +147,7 @@ fn held_calls_fail_with_the_search_and_a_later_one_begins_it_anew() {
     played.fail(INFO_LINE, Delivery::No, FailureKind::Refused);
     assert_eq!(
         played.lines()[1..],
-        ["Unreachable", "not found: the connection was refused", "answered: the connection was refused"]
+        ["Unreachable", "not found: connection refused", "answered: connection refused"]
     );
     assert_eq!(played.client().state(), State::Waiting);
     played.client().list(now).unwrap();
@@ -334,7 +334,7 @@ fn an_unanswered_call_times_out_at_its_deadline_and_a_late_answer_is_ignored() {
     played.wait(seconds(15) - client_support::millis(1));
     assert_eq!(played.lines(), [""; 0]);
     played.wait(client_support::millis(1));
-    assert_eq!(played.lines(), ["cancel GET /api/v1/instances/a1b2c3d4", "answered: it took too long"]);
+    assert_eq!(played.lines(), ["cancel GET /api/v1/instances/a1b2c3d4", "answered: timed out"]);
     let now = played.now;
     played.client().handle_response(request, client_support::response(200, &one("running", "")), now);
     assert_eq!(played.lines(), [""; 0]);
@@ -349,7 +349,7 @@ fn an_answer_beyond_the_limit_is_not_looked_at() {
     let now = played.now;
     played.client().list(now).unwrap();
     played.answer(LIST, 200, &format!("[{}]", " ".repeat(49)));
-    assert_eq!(played.lines().last().unwrap(), "answered: the answer is too long: 51 bytes");
+    assert_eq!(played.lines().last().unwrap(), "answered: the answer is too large: 51 bytes");
 }
 
 #[test]
@@ -369,7 +369,7 @@ fn refused_commands_change_nothing() {
     assert_eq!(client.get(&InstanceId::new(&"x".repeat(5_000)), now), Err(CommandError::Length));
     assert_eq!(client.restart(&record, now), Err(CommandError::KeyRecord));
     assert_eq!(client.delete(&record, now), Err(CommandError::KeyRecord));
-    assert_eq!(client.set_key(ApiKey::new("a\nb"), now), Err(CommandError::Key));
+    assert_eq!(client.set_key(Secret::new("a\nb"), now), Err(CommandError::Key));
     assert_eq!(played.lines(), [""; 0]);
 }
 
@@ -380,11 +380,12 @@ fn settings_that_cannot_be_are_refused() {
         change(&mut config);
         nodepass_api::client::Client::new(config, client_support::epoch()).unwrap_err()
     };
-    assert_eq!(error(|config| config.request_timeout = seconds(0)), ConfigError::Timeout);
-    assert_eq!(error(|config| config.idle_timeout = Some(seconds(0))), ConfigError::Timeout);
-    assert_eq!(error(|config| config.poll_interval = seconds(0)), ConfigError::Interval);
+    assert_eq!(error(|config| config.request_timeout = seconds(0)), ConfigError::Wait("request_timeout"));
+    assert_eq!(error(|config| config.idle_timeout = Some(seconds(0))), ConfigError::Wait("idle_timeout"));
+    assert_eq!(error(|config| config.poll_interval = seconds(0)), ConfigError::Wait("poll_interval"));
+    assert_eq!(ConfigError::Wait("poll_interval").to_string(), "poll_interval must be above 0");
     assert_eq!(error(|config| config.min_wait = seconds(61)), ConfigError::Waits);
-    assert_eq!(error(|config| config.key = ApiKey::new("ä")), ConfigError::Key);
+    assert_eq!(error(|config| config.key = Secret::new("ä")), ConfigError::Key);
 }
 
 #[test]
@@ -458,7 +459,7 @@ fn a_new_key_is_used_from_its_answer_on() {
     played.lines();
     played.client().handle_response(request, client_support::response(200, &record(OTHER_KEY)), now);
     assert_eq!(played.lines(), ["key rotated by Answer", INFO_LINE, "answered Key(…)"]);
-    assert_eq!(played.client().key(), &ApiKey::new(OTHER_KEY));
+    assert_eq!(played.client().key(), &Secret::new(OTHER_KEY));
     played.client().list(now).unwrap();
     assert_eq!(played.take(LIST).1.headers()["x-api-key"], OTHER_KEY);
 }
@@ -471,7 +472,7 @@ fn a_key_that_is_the_old_one_or_none_is_not_taken() {
         played.client().rotate_key(now).unwrap();
         played.answer("PATCH /api/v1/instances/********", 200, &answer);
         assert_eq!(played.lines()[1..], [INFO_LINE, "answered: the master has kept its key"]);
-        assert_eq!(played.client().key(), &ApiKey::new(KEY));
+        assert_eq!(played.client().key(), &Secret::new(KEY));
     }
 }
 

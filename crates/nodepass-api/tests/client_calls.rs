@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::client::{
     ActionProblem, Call, Endpoint, Ignored, KeyProblem, Layout, Reply, RequestError, reply, request,
     stream_request,
@@ -19,7 +19,7 @@ struct Row {
     method: String,
     path: String,
     body: String,
-    key: ApiKey,
+    key: Secret,
     response: Response<Bytes>,
 }
 
@@ -36,7 +36,7 @@ fn rows() -> impl Iterator<Item = Row> {
             method: text("method"),
             path: text("path"),
             body: text("req_body"),
-            key: ApiKey::new(row["req_headers"]["X-API-Key"].as_str().unwrap_or_default()),
+            key: Secret::new(row["req_headers"]["X-API-Key"].as_str().unwrap_or_default()),
             response,
         }
     })
@@ -207,7 +207,7 @@ fn the_envelope_of_the_document_is_opened_and_its_refusals_too() {
 #[test]
 fn ids_and_targets_cannot_leave_their_place_in_a_url() {
     let base = "http://h:1/api".parse::<Endpoint>().unwrap().base(Layout::Versioned);
-    let uri = |call: &Call| request(&base, &ApiKey::default(), call).uri().to_string();
+    let uri = |call: &Call| request(&base, &Secret::default(), call).uri().to_string();
     let get = |id: &str| uri(&Call::Get(InstanceId::new(id)));
     assert_eq!(get("********"), "http://h:1/api/v1/instances/********");
     assert_eq!(get("../info?x#y"), "http://h:1/api/v1/instances/..%2Finfo%3Fx%23y");
@@ -222,10 +222,10 @@ fn ids_and_targets_cannot_leave_their_place_in_a_url() {
 fn a_key_is_sent_only_where_it_is_wanted_and_only_if_it_can_be() {
     let base = "http://h:1/api".parse::<Endpoint>().unwrap().base(Layout::Plain);
     let has_key =
-        |key: &str, call: &Call| request(&base, &ApiKey::new(key), call).headers().contains_key("x-api-key");
+        |key: &str, call: &Call| request(&base, &Secret::new(key), call).headers().contains_key("x-api-key");
     assert!(has_key("k", &Call::List) && !has_key("k", &Call::Docs) && !has_key("k", &Call::OpenApi));
     assert!(!has_key("", &Call::List) && !has_key("a\nb", &Call::List) && !has_key("a b", &Call::List));
-    let stream = stream_request(&base, &ApiKey::new("k"));
+    let stream = stream_request(&base, &Secret::new("k"));
     assert_eq!(
         (stream.uri().path(), &stream.headers()["accept"]),
         ("/api/events", &"text/event-stream".parse().unwrap())

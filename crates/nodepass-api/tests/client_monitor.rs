@@ -7,7 +7,7 @@ use client_support::{
     INFO, KEY, OTHER_KEY, Played, config, frame, instance, millis, record, response, seconds,
 };
 use http::Response;
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::client::{Config, Delivery, FailureKind, Monitoring, State};
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ fn the_list_is_asked_for_now_and_then_and_repairs_what_was_lost_in_silence() {
 
 #[test]
 fn a_list_that_fails_is_told_and_the_view_is_in_doubt_until_there_is_one() {
-    for (status, body, why) in [
+    for (status, body, reason) in [
         (500, r#"{"error":"disk full"}"#, "the answer's status is 500 Internal Server Error: disk full"),
         (200, "<html>", "the answer is not what it should be: not JSON, at byte 0"),
         (200, &format!(r#"{{"success":false,"error":"not with {KEY}"}}"#), "refused: not with …"),
@@ -118,7 +118,7 @@ fn a_list_that_fails_is_told_and_the_view_is_in_doubt_until_there_is_one() {
         played.wait(seconds(60));
         played.lines();
         played.answer(LIST, status, body);
-        assert_eq!(played.lines(), [format!("list failed, again in 5s: {why}")]);
+        assert_eq!(played.lines(), [format!("list failed, again in 5s: {reason}")]);
         assert!(!played.client().is_synced());
         assert_eq!(played.client().state(), State::Streaming, "the stream goes on");
         played.wait(seconds(5));
@@ -237,7 +237,7 @@ fn a_client_that_polls_opens_no_stream_and_says_once_that_nothing_answers() {
     played.answer(INFO_LINE, 200, INFO);
     played.answer(LIST, 200, &list(&[running("")]));
     assert_eq!(played.lines()[3..], [LIST, "added a1b2c3d4", "synced +1 -0 ~0"]);
-    let again = "list failed, again in 5s: the connection was refused";
+    let again = "list failed, again in 5s: connection refused";
     for lines in [&["Unreachable", again][..], &[again]] {
         played.wait(seconds(5));
         played.lines();
@@ -407,8 +407,8 @@ fn an_answer_that_the_driver_does_not_hold_is_an_answer() {
     played.wait(seconds(1));
     let now = played.now;
     played.client().list(now).unwrap();
-    played.fail(LIST, Delivery::Perhaps, FailureKind::TooLong);
-    assert_eq!(played.lines(), [LIST, "answered: the answer is too long"]);
+    played.fail(LIST, Delivery::Perhaps, FailureKind::TooLarge);
+    assert_eq!(played.lines(), [LIST, "answered: larger than the limit of this side"]);
     assert_eq!((played.client().state(), played.client().is_reachable()), (State::Streaming, Some(true)));
 }
 
@@ -436,7 +436,7 @@ fn whoever_does_not_answer_has_no_stream_either() {
         "Unreachable",
         "close stream",
         "reconnecting after 1: the master does not answer",
-        "list failed, again in 5s: it took too long",
+        "list failed, again in 5s: timed out",
     ];
     assert_eq!(lines, expected);
 }
@@ -451,7 +451,7 @@ fn a_key_that_the_stream_refuses_is_waited_for() {
     assert_eq!(played.lines(), ["close stream", "key refused: the master refuses the key"]);
     assert_eq!((played.client().state(), played.client().poll_timeout()), (State::KeyRefused, None));
     let now = played.now;
-    played.client().set_key(ApiKey::new(OTHER_KEY), now).unwrap();
+    played.client().set_key(Secret::new(OTHER_KEY), now).unwrap();
     assert_eq!(played.lines(), [INFO_LINE, OPEN]);
     assert_eq!(played.streams.last().unwrap().1.headers()["x-api-key"], OTHER_KEY);
 }
@@ -509,9 +509,9 @@ fn a_key_that_somebody_else_has_changed_is_learned_from_a_running_stream() {
         (played.client().key().clone(), played.lines())
     };
     let (key, lines) = changed(true);
-    assert_eq!(key, ApiKey::new(OTHER_KEY));
+    assert_eq!(key, Secret::new(OTHER_KEY));
     assert!(lines.contains(&"key rotated by Stream".to_owned()), "{lines:?}");
-    assert_eq!(changed(false).0, ApiKey::new(KEY));
+    assert_eq!(changed(false).0, Secret::new(KEY));
 }
 
 #[test]
@@ -522,7 +522,7 @@ fn a_master_that_hides_its_key_does_not_take_ours_away() {
             played.send(&frame(kind, &record(hidden)));
         }
     }
-    assert_eq!(played.client().key(), &ApiKey::new(KEY));
+    assert_eq!(played.client().key(), &Secret::new(KEY));
 }
 
 #[test]

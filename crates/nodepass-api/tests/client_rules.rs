@@ -6,7 +6,7 @@ mod client_support;
 use bytes::Bytes;
 use client_support::{INFO, TestClient, config, epoch, frame, instance, millis, record, response, seconds};
 use http::{Request, Response, StatusCode};
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::client::{
     Client, Config, Delivery, Event, Failure, FailureKind, Layout, Monitoring, Output, RequestId, StreamId,
 };
@@ -124,7 +124,7 @@ fn call(client: &mut TestClient, number: usize, now: Instant) {
 
 fn limited(monitoring: Monitoring, layout: Option<Layout>) -> Config {
     let mut config = config();
-    config.key = ApiKey::new(marked(0));
+    config.key = Secret::new(marked(0));
     config.monitoring = monitoring;
     config.layout = layout;
     config.resync_interval = Some(seconds(60));
@@ -162,9 +162,9 @@ impl Books {
                     assert!(self.stream.replace(stream).is_none(), "there is one stream at a time");
                 }
                 Output::CloseStream { stream } => assert_eq!(self.stream.take(), Some(stream)),
-                Output::Event(Event::Answered { id, result }) => {
+                Output::Event(Event::Answered { id, outcome }) => {
                     assert!(self.answered.insert(format!("{id:?}")), "a call is answered once");
-                    if let Err(error) = result {
+                    if let Err(error) = outcome {
                         assert_error_hides(&error);
                     }
                 }
@@ -212,7 +212,7 @@ proptest! {
                 }
                 Step::Call(number) => call(&mut client, number, now),
                 Step::SetKey(other) => {
-                    let key = ApiKey::new(marked(if other { 7 } else { 0 }));
+                    let key = Secret::new(marked(if other { 7 } else { 0 }));
                     let _ = check_command(&mut client, |TestClient(client)| client.set_key(key, now));
                 }
                 Step::Resync => client.0.resync(now),

@@ -186,7 +186,7 @@ fn keys_and_ids_are_lower_case_hexadecimal_and_come_from_the_entropy() {
     assert_ne!(keys[0], keys[2]);
 }
 
-// §3.1: instances
+// §3: instances
 
 #[test]
 fn the_list_has_the_key_record_and_all_instances() {
@@ -347,7 +347,7 @@ fn an_id_that_is_not_known_comes_before_the_method_and_the_body() {
     }
 }
 
-// §3.3: PATCH
+// §3: PATCH
 
 #[test]
 fn an_alias_and_a_policy_are_changed_and_an_empty_alias_changes_nothing() {
@@ -489,7 +489,7 @@ fn levels_without_meta_ignore_it() {
     }
 }
 
-// §3.5: the key record
+// §3: the key record
 
 #[test]
 fn a_new_key_counts_at_once() {

@@ -1,4 +1,4 @@
-//! What becomes of instances, one behaviour a test: the status machine (§7.1) and the counters (§7.2). Times in lines are
+//! What becomes of instances, one behaviour a test: the status machine and the counters (§7). Times in lines are
 //! milliseconds since the start.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
@@ -10,7 +10,7 @@ use nodepass_api::wire::{CheckPoint, Traffic};
 
 const NOTHING: [&str; 0] = [];
 
-// §7.1: start and stop
+// §7: start and stop
 
 #[test]
 fn a_running_instance_stops_when_its_process_has_ended() {
@@ -196,7 +196,7 @@ fn news_of_a_run_that_is_over_is_ignored() {
     assert_eq!((fixture.status("a"), fixture.object("a").mode), ("error", Some(0)));
 }
 
-// §7.1: PUT and DELETE
+// §7: PUT and DELETE
 
 #[test]
 fn another_url_stops_the_process_is_answered_then_and_starts_again() {
@@ -313,7 +313,7 @@ fn a_client_that_goes_away_takes_nothing_back() {
     assert_eq!(fixture.exited("a", true), ["a is stopped", "deleted a"]);
 }
 
-// §7.1: reports
+// §7: reports
 
 #[test]
 fn a_process_that_reports_no_more_is_in_error_after_3_intervals_until_it_reports() {
@@ -377,11 +377,11 @@ fn every_hour_instances_in_error_are_restarted_in_1_14_alone() {
         let mut lines: Vec<_> = all.iter().filter_map(|line| line.strip_prefix("3600000 ")).collect();
         lines.sort_unstable(); // instances come in the order of their ids
         if compat == Compat::V1_14 {
-            assert_eq!(lines, ["a is stopped", "save Backup", "start a", "stop b"]);
+            assert_eq!(lines, ["a is stopped", "start a", "stop b", "store Backup"]);
             fixture.exited("b", false);
             assert_eq!(fixture.until(3_600_200), ["3600200 start b"]);
         } else {
-            assert_eq!(lines, ["save Backup"]);
+            assert_eq!(lines, ["store Backup"]);
         }
     }
 }
@@ -394,12 +394,12 @@ fn the_hourly_repair_leaves_alone_what_somebody_stops() {
     fixture.running();
     fixture.says("a", "Server error: no");
     fixture.act("a", "stop");
-    assert_eq!(fixture.until(3_600_000), ["3600000 save Backup"]);
+    assert_eq!(fixture.until(3_600_000), ["3600000 store Backup"]);
     assert_eq!(fixture.exited("a", true), ["a is stopped"]);
     assert_eq!(fixture.until(3_700_000), NOTHING);
 }
 
-// §5.6, §7.2: figures
+// §5, §7: figures
 
 #[test]
 fn a_report_sets_the_figures_wherever_it_stands_in_a_line() {

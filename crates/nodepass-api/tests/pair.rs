@@ -4,7 +4,7 @@
 
 mod pair_support;
 
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::client::{Delivery, Event, FailureKind, Monitoring, Reply, RequestError, State};
 use nodepass_api::fleet::{Change, LogQuery};
 use nodepass_api::master::{self, Compat};
@@ -229,7 +229,7 @@ fn a_stream_may_be_cut_at_any_byte() {
         (0..10).for_each(|_| drop(create_beside(&mut world)));
         world.run(seconds(300));
         let news = world.news();
-        assert!(news.iter().any(|news| news == "reconnecting: the connection was lost"), "{news:?}");
+        assert!(news.iter().any(|news| news == "reconnecting: connection lost"), "{news:?}");
         assert!(news.iter().all(|news| !news.starts_with("Rejected")), "{news:?}");
         world.network.conditions.loss_per_mille = 0;
         world.run(seconds(70));
@@ -265,7 +265,7 @@ fn a_master_that_comes_back_from_its_snapshot_is_the_same_to_the_client() {
             world.start();
             world.run(seconds(60));
             let news = world.news();
-            let end = if is_killed { "the connection was lost" } else { "the master has ended the stream" };
+            let end = if is_killed { "connection lost" } else { "the master has ended the stream" };
             assert!(news.contains(&format!("reconnecting: {end}")), "{news:?}");
             assert!(news.contains(&"MasterRestarted".to_owned()), "{news:?}");
             rest(&mut world);
@@ -535,7 +535,7 @@ fn silence_of_a_master_without_running_instances_is_no_loss() {
 #[test]
 fn a_wrong_key_is_told_once_and_the_master_is_left_alone() {
     let mut setting = Setting::new(Compat::V1_14);
-    setting.client = |config| config.key = ApiKey::new("wrong");
+    setting.client = |config| config.key = Secret::new("wrong");
     let mut world = World::new(setting);
     world.run(seconds(3_600));
     let refused = world.events.iter().filter(|event| matches!(event, Event::KeyRefused(_))).count();

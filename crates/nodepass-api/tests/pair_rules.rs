@@ -164,7 +164,7 @@ fn take(world: &mut World, step: Step) {
 fn live(setting: Setting, steps: Vec<Step>) -> World {
     let mut world = World::new(setting);
     world.processes.failures = 20;
-    world.processes.bad_saves = 100;
+    world.processes.bad_stores = 100;
     for step in steps {
         take(&mut world, step);
     }
@@ -174,7 +174,7 @@ fn live(setting: Setting, steps: Vec<Step>) -> World {
 /// Everything works again, and nothing is asked for.
 fn calm(world: &mut World) {
     world.network.conditions.loss_per_mille = 0;
-    (world.processes.failures, world.processes.bad_saves, world.processes.are_mute) = (0, 0, false);
+    (world.processes.failures, world.processes.bad_stores, world.processes.are_mute) = (0, 0, false);
     world.set_reader(Reader::Reading);
     world.set_reach(Reach::All);
     if world.master.is_none() {

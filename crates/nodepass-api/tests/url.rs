@@ -14,7 +14,7 @@ fn plain(text: &str) -> String {
     url(text).canonical(&Inherited::default())
 }
 
-// What a master takes, §6.1.
+// What a master takes, §6.
 
 #[test]
 fn useless_urls_are_taken_as_a_master_takes_them() {
@@ -79,7 +79,7 @@ fn what_is_no_url_is_told_from_another_scheme() {
     }
 }
 
-// The stored form, §6.2.
+// The stored form, §6.
 
 #[test]
 fn a_masters_level_replaces_an_empty_one_and_no_other() {
@@ -190,7 +190,7 @@ fn a_config_spells_out_the_parameters_of_its_release() {
     assert_eq!(odd, format!("server://h:1/x?{expected}"));
 }
 
-// Parts, §6.3.
+// Parts, §6.
 
 #[test]
 fn a_key_is_decoded_and_follows_from_the_port_if_there_is_none() {
@@ -361,7 +361,7 @@ fn hosts_that_are_none_build_nothing() {
     }
 }
 
-// Masters, §6.6.
+// Masters, §6.
 
 #[test]
 fn a_masters_url_has_its_parts() {

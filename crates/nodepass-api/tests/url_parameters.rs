@@ -4,19 +4,18 @@ mod url_support;
 
 use nodepass_api::Release;
 use nodepass_api::url::{
-    AddressError, Balance, Block, Dial, Dns, LogLevel, MasterUrl, Origin, Parameter, Problem, Role, Rules,
-    RunMode, Scope, TlsMode, Transport,
+    AddressError, Balance, Block, Dial, Dns, LogLevel, Origin, Parameter, Problem, Role, Rules, RunMode,
+    Scope, TlsMode, Transport,
 };
 use std::time::Duration;
-use testkit::secrets::{find_secret, marked};
-use url_support::{RULES, effective, master, release, url, with};
+use url_support::{effective, master, release, url, with};
 
 fn text_of(query: &str, role: Role, parameter: Parameter, rules: Rules) -> Option<String> {
     let url = with(query, role);
     effective(&url, rules).text(parameter).map(Into::into)
 }
 
-// Parameters, §6.4 and §6.5.
+// Parameters, §6.
 
 #[test]
 fn absent_is_the_default_and_what_is_not_understood_is_zero() {
@@ -340,7 +339,7 @@ fn wrong_values_are_named_with_what_would_do() {
     assert!(long[0].to_string().len() < 200);
 }
 
-// Explanations and secrets.
+// Explanations.
 
 #[test]
 fn an_explanation_says_what_is_given_what_is_not_and_what_is_replaced() {
@@ -357,34 +356,4 @@ fn an_explanation_says_what_is_given_what_is_not_and_what_is_replaced() {
     assert_eq!(&*line("x").meaning, "no parameter of any version");
     assert_eq!(&*line("process").meaning, "target 2 cannot be used: the port is missing");
     assert_eq!(line("slot").to_string(), "slot        10  [given] connections at once at most");
-}
-
-#[test]
-fn no_secret_shows_but_where_it_is_asked_for() {
-    let secret = marked(7);
-    for text in [
-        format!("server://{secret}@h:1/h:2"),
-        format!("server://{secret}:{secret}@h:1/h:2?{secret}={secret}#{secret}"),
-        format!("client:{secret}@h:1/h:2"),
-        format!("client:///{secret}@h:1/h:2"),
-        format!("client:?://{secret}@h:1/h:2&crt=?://{secret}@h&read=?://{secret}@h"),
-        format!("server://h:1/[fe80::1%25?://{secret}@h]:1"),
-        format!("client:///{secret}%40h:1/h:2"),
-        format!("server://{secret}@::1:99999/a:b:c/"),
-    ] {
-        let url = url(&text);
-        let mut shown = format!("{url:?} {} {:?} {:?}", url.redacted(), url.tunnel_key(), url.to_builder());
-        // A parameter shows, unless it may be a URL with a key.
-        let is_in_parameters = text.contains('?') && !text.contains("?://");
-        for rules in RULES {
-            shown += &format!("{:?}", url.effective(rules));
-            if !is_in_parameters {
-                shown += &format!("{:?} {:?}", url.check(rules), url.explain(rules));
-            }
-        }
-        assert_eq!(find_secret(&shown), None, "{shown}");
-        assert!(url.as_str().contains(&secret));
-    }
-    let master = MasterUrl::parse(&format!("master://{secret}@h:1/api?key={secret}")).unwrap();
-    assert_eq!(find_secret(&format!("{master:?}")), None);
 }

@@ -125,7 +125,7 @@ fn neither_keys_nor_urls_show() {
     .unwrap();
     assert_eq!(format!("{record:?}"), "Instance(********  )");
     assert_eq!(record.api_key().unwrap().expose(), "0123456789abcdef");
-    assert_eq!(format!("{:?}", record.api_key().unwrap()), "ApiKey(…)");
+    assert_eq!(format!("{:?}", record.api_key().unwrap()), "Secret(…)");
     let create = CreateInstance { url: "server://secret@h:1/t:2".into(), ..CreateInstance::default() };
     assert!(!format!("{create:?}").contains("secret"));
 }

@@ -11,7 +11,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use nodepass_api::master::{
-    DialId, Event, ExchangeId, Master, Output, RunId, SaveFailed, SaveId, SaveTarget, SystemFigures, SystemId,
+    DialId, Event, ExchangeId, Master, Output, RunId, StoreFailed, StoreId, StoreTarget, SystemFigures,
+    SystemId,
 };
 use nodepass_api::url::Rules;
 use nodepass_api::wire::InstanceKind;
@@ -70,7 +71,7 @@ enum Answer {
 enum Done {
     Dialed(DialId, Result<Duration, String>),
     System(SystemId, SystemFigures),
-    Saved(SaveId, Result<(), SaveFailed>),
+    Stored(StoreId, Result<(), StoreFailed>),
 }
 
 struct Driver {
@@ -156,7 +157,7 @@ pub async fn run(
             () = sleep_until(deadline) => driver.master.handle_timeout(Instant::now()),
             () = &mut end, if !is_ending => {
                 is_ending = true;
-                driver.master.shutdown(Instant::now());
+                driver.master.close(Instant::now());
             }
         }
     }
@@ -198,7 +199,7 @@ impl Driver {
             Output::ReadSystem { id } => {
                 self.tasks.spawn(async move { Done::System(id, figures(system::sample().await)) });
             }
-            Output::Save { id, target, snapshot } => self.save(id, target, snapshot),
+            Output::Store { id, target, snapshot } => self.store(id, target, snapshot),
             Output::Event(event) => news(&self.master, event),
         }
     }
@@ -213,7 +214,7 @@ impl Driver {
 
     fn start(&mut self, run: RunId, kind: &InstanceKind, url: &str) {
         let now = Instant::now();
-        self.master.handle_started(run, now);
+        self.master.handle_started(run, Ok(()), now);
         match plan(url, self.host.rules, self.host.report_interval) {
             Ok(plan) => {
                 self.processes.insert(run, Process::start(run, plan, self.lines.clone()));
@@ -227,20 +228,20 @@ impl Driver {
         }
     }
 
-    fn save(&mut self, id: SaveId, target: SaveTarget, snapshot: Bytes) {
+    fn store(&mut self, id: StoreId, target: StoreTarget, snapshot: Bytes) {
         let path = match (&self.host.state, target) {
-            (None, _) => return self.master.handle_saved(id, Ok(()), Instant::now()),
-            (Some(path), SaveTarget::State) => path.clone(),
-            (Some(path), SaveTarget::Backup) => state_file::backup_path(path),
+            (None, _) => return self.master.handle_stored(id, Ok(()), Instant::now()),
+            (Some(path), StoreTarget::State) => path.clone(),
+            (Some(path), StoreTarget::Backup) => state_file::backup_path(path),
         };
         self.tasks.spawn(async move {
             let written = tokio::task::spawn_blocking(move || {
                 let written = state_file::write(&path, &snapshot);
                 written.map_err(
-                    |error| tracing::error!(%error, path = %path.display(), "the state was not saved"),
+                    |error| tracing::error!(%error, path = %path.display(), "the state was not stored"),
                 )
             });
-            Done::Saved(id, written.await.unwrap_or(Err(())).map_err(|()| SaveFailed))
+            Done::Stored(id, written.await.unwrap_or(Err(())).map_err(|()| StoreFailed))
         });
     }
 
@@ -280,7 +281,7 @@ impl Driver {
                 self.master.handle_dialed(id, outcome.as_ref().copied().map_err(String::as_str), now);
             }
             Done::System(id, figures) => self.master.handle_system(id, figures, now),
-            Done::Saved(id, outcome) => self.master.handle_saved(id, outcome, now),
+            Done::Stored(id, outcome) => self.master.handle_stored(id, outcome, now),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the process of an instance prints for people: log lines. §5.3.
+//! What the process of an instance prints for people: log lines. §5.
 //!
 //! A log line is `2026-01-02 03:04:05.678`, two spaces, the level in its colour, two spaces, and the text.
 

@@ -9,7 +9,7 @@ use nodepass_api::client::{
 };
 use nodepass_api::fleet::Change;
 use nodepass_api::wire::{InstanceId, PatchInstance};
-use nodepass_api::{ApiKey, Instant};
+use nodepass_api::{Instant, Secret};
 use nodepass_example::client_driver::driver;
 use nodepass_example::connector::Connector;
 use nodepass_example::tls::Trust;
@@ -169,11 +169,11 @@ async fn a_master_that_ends_in_order_says_so_to_its_readers() {
     let (master, mut client) = pair().await;
     master.end().await;
     client.until(|event| matches!(event, Event::Change(Change::Shutdown)).then_some(())).await;
-    let why = client.until(|event| match event {
-        Event::Reconnecting { why, .. } => Some(*why),
+    let reason = client.until(|event| match event {
+        Event::Reconnecting { reason, .. } => Some(*reason),
         _ => None,
     });
-    assert_eq!(why.await, StreamEnd::Shutdown);
+    assert_eq!(reason.await, StreamEnd::Shutdown);
     client.until(|event| matches!(event, Event::Unreachable).then_some(())).await;
 }
 
@@ -200,7 +200,7 @@ async fn failures_have_their_kinds() {
 }
 
 fn calls_only(url: &str) -> Config {
-    let mut config = quick(url, &ApiKey::new(marked(5)));
+    let mut config = quick(url, &Secret::new(marked(5)));
     (config.monitoring, config.layout) = (Monitoring::Off, Some(Layout::Versioned));
     config
 }
@@ -238,7 +238,7 @@ async fn an_answer_that_never_ends_is_cut_off() {
     });
     let mut client = RunningClient::start(config);
     let error = client.call(|client, now| client.list(now)).await.unwrap_err();
-    assert_eq!(error, RequestError::TooLong { length: 100_001 });
+    assert_eq!(error, RequestError::TooLarge { length: 100_001 });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,7 +48,7 @@ impl Place {
     /// Starts a master that keeps its state here; returns the URL of its API, too.
     fn master_with(&self, url: &str, arguments: &[&str]) -> (Program, String) {
         let (key_file, state) = (self.path("key"), self.path("state"));
-        let quick = ["--report-interval", "100ms", "--save-delay", "10ms", "--restart-pause", "10ms"];
+        let quick = ["--report-interval", "100ms", "--store-delay", "10ms", "--restart-pause", "10ms"];
         let mut command = Command::new(MASTER);
         command.args(["--json", "--url", url, "--key-file", &key_file, "--state", &state]);
         command.args(quick).args(arguments);

@@ -155,8 +155,8 @@ async fn a_client_on_threads_follows_a_master_and_comes_back_to_it() {
                         client.start(&STARTED.into(), Instant::now()).unwrap();
                     }
                 }
-                Event::Answered { result, .. } => {
-                    assert!(matches!(result, Ok(Reply::Instance { .. })), "{result:?}");
+                Event::Answered { outcome, .. } => {
+                    assert!(matches!(outcome, Ok(Reply::Instance { .. })), "{outcome:?}");
                     replies += 1;
                 }
                 _ => {}

@@ -7,7 +7,7 @@ use nodepass_api::fleet::Member;
 use nodepass_api::master::{self, Compat, Entropy, Master, Snapshot};
 use nodepass_api::url::Rules;
 use nodepass_api::wire::{InstanceId, PatchInstance, Status};
-use nodepass_api::{ApiKey, Instant, Release};
+use nodepass_api::{Instant, Release, Secret};
 use nodepass_example::client_driver::{self, Handle};
 use nodepass_example::connector::Connector;
 use nodepass_example::master_driver::{self, Host};
@@ -60,7 +60,7 @@ pub(crate) async fn tour(row: &Row) -> Result<(), String> {
 /// A master on a port, with its state in a file; aborting `run` kills it.
 struct RunningMaster {
     address: SocketAddr,
-    key: ApiKey,
+    key: Secret,
     state: PathBuf,
     run: JoinHandle<()>,
 }
@@ -73,10 +73,10 @@ impl RunningMaster {
         tls::provider().secure_random.fill(&mut seed).map_err(|_| "the system gave no random bytes")?;
         let mut config = master::Config::new(Compat::V1_14, Entropy::new(seed));
         config.report_interval = Duration::from_millis(200);
-        config.save_delay = Duration::from_millis(10);
+        config.store_delay = Duration::from_millis(10);
         (config.os, config.arch) = (system::os().into(), system::arch().into());
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(text)?;
-        config.unix_nanoseconds = i128::try_from(since.as_nanos()).map_err(text)?;
+        config.unix_milliseconds = i64::try_from(since.as_millis()).map_err(text)?;
         let report_interval = config.report_interval;
         let master = Master::new(config, snapshot, Instant::now()).map_err(text)?;
         let key = master.key().clone();
@@ -104,7 +104,7 @@ struct Panel {
 }
 
 impl Panel {
-    fn start(master: SocketAddr, key: ApiKey) -> Result<Self, String> {
+    fn start(master: SocketAddr, key: Secret) -> Result<Self, String> {
         let endpoint = format!("http://{master}/api").parse().map_err(text)?;
         let mut config = client::Config::new(endpoint, key);
         config.min_wait = Duration::from_millis(50);
@@ -131,7 +131,7 @@ impl Panel {
         let call = self.handle.order(command).await.ok_or("the client ended early")?.map_err(text)?;
         loop {
             match self.event().await? {
-                Event::Answered { id, result } if id == call => return result.map_err(text),
+                Event::Answered { id, outcome } if id == call => return outcome.map_err(text),
                 _ => {}
             }
         }

@@ -5,7 +5,7 @@ use crate::input::Input;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::client::{
     CallId, Client, CommandError, Config, Delivery, Event, Failure, FailureKind, Layout, Monitoring, Output,
     RequestId, State, StreamId,
@@ -90,7 +90,7 @@ pub fn nodepass_client(data: &[u8]) {
 fn config(input: &mut Input<'_>) -> Config {
     let endpoint = input.pick(&["http://h:9090/api", "https://[::1]", "http://h:1/api/v1/"]);
     let mut config =
-        Config::new(endpoint.parse().expect("it is one"), ApiKey::new(input.pick(&[&*marked(0), ""])));
+        Config::new(endpoint.parse().expect("it is one"), Secret::new(input.pick(&[&*marked(0), ""])));
     let seconds = Duration::from_secs;
     config.layout = input.pick(&[None, Some(Layout::Versioned), Some(Layout::Plain)]);
     config.monitoring =
@@ -168,7 +168,7 @@ impl Run {
             17 => self.end_stream(input),
             18..=23 => self.call(input),
             24 => {
-                let key = ApiKey::new(input.pick(&[&*marked(0), &*marked(1), "", "not\nfit"]));
+                let key = Secret::new(input.pick(&[&*marked(0), &*marked(1), "", "not\nfit"]));
                 let _ = check_command(&mut self.client, |client| client.0.set_key(key, now));
             }
             25 => self.client.0.resync(now),
@@ -408,14 +408,14 @@ impl Run {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Answered { id, result } => {
+            Event::Answered { id, outcome } => {
                 assert!(self.calls.remove(&id), "rule: every call is answered once");
-                if let Err(error) = result {
+                if let Err(error) = outcome {
                     write!(self.shown, "{error}").expect("a string takes all");
                 }
             }
-            Event::NotFound { why, wait } => {
-                write!(self.shown, "{why}").expect("a string takes all");
+            Event::NotFound { reason, wait } => {
+                write!(self.shown, "{reason}").expect("a string takes all");
                 assert!(!wait.is_zero(), "rule: a client rests between attempts");
             }
             Event::KeyRotated { key, .. } => {

@@ -1,4 +1,4 @@
-//! The master under arbitrary requests, processes, dials, saves, readers and waits.
+//! The master under arbitrary requests, processes, dials, stores, readers and waits.
 
 #[path = "../../../crates/nodepass-api/tests/master_support/world.rs"]
 mod world;

@@ -72,7 +72,7 @@ fn body<T: Serialize + PartialEq + Debug, E: Debug + PartialEq>(
 fn snapshot(data: &[u8]) {
     let Ok(snapshot) = Snapshot::decode(data) else { return };
     let again = Snapshot::decode(&snapshot.encode());
-    assert!(again.as_ref() == Ok(&snapshot), "rule: what is saved can be read");
+    assert!(again.as_ref() == Ok(&snapshot), "rule: what is stored can be read");
 }
 
 fn read(reader: &mut EventReader, bytes: &[u8], items: &mut Vec<Item>) {

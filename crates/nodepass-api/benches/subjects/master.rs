@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Request;
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::master::{Compat, Config, Entropy, ExchangeId, Master, Output, RunId};
 use nodepass_api::wire::{CheckPoint, InstanceId, Traffic};
 use std::hint::black_box;
@@ -18,7 +18,7 @@ pub(crate) struct Desk {
     now: Instant,
     runs: Vec<RunId>,
     ids: Vec<InstanceId>,
-    key: ApiKey,
+    key: Secret,
     next: usize,
 }
 
@@ -110,7 +110,7 @@ impl Desk {
                     }
                     Output::Start { run, .. } => {
                         self.runs.push(run);
-                        self.master.handle_started(run, self.now);
+                        self.master.handle_started(run, Ok(()), self.now);
                     }
                     other => drop(black_box(other)),
                 }
@@ -124,7 +124,7 @@ impl Desk {
         }
     }
 
-    /// Lets the state be saved, as it is from time to time.
+    /// Lets the state be stored, as it is from time to time.
     pub(crate) fn pass_time(&mut self) {
         self.now += Duration::from_secs(1);
         self.master.handle_timeout(self.now);

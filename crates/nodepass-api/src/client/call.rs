@@ -1,7 +1,7 @@
-//! What a master can be asked, and the requests for it. §3.1.
+//! What a master can be asked, and the requests for it. §3.
 
 use super::Base;
-use crate::ApiKey;
+use crate::Secret;
 use crate::wire::{Action, CreateInstance, InstanceId, MasterAlias, PatchInstance, PutInstance, encode};
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
@@ -112,21 +112,21 @@ impl Call {
 }
 
 /// Returns the request for a call, whole: URL, headers and body. The header with the key is marked sensitive. An empty key,
-/// or one that is [not fit](is_fit) for a header, is left out.
+/// or one with other than visible characters of ASCII, is left out.
 ///
 /// ```
-/// use nodepass_api::ApiKey;
+/// use nodepass_api::Secret;
 /// use nodepass_api::client::{Call, Endpoint, Layout, request};
 ///
 /// let endpoint: Endpoint = "http://10.0.0.1:9090/api".parse()?;
 /// let call = Call::Tcping("[2001:db8::1]:443".into());
-/// let request = request(&endpoint.base(Layout::Versioned), &ApiKey::new("0123"), &call);
+/// let request = request(&endpoint.base(Layout::Versioned), &Secret::new("0123"), &call);
 /// assert_eq!(request.uri(), "http://10.0.0.1:9090/api/v1/tcping?target=%5B2001:db8::1%5D:443");
 /// assert_eq!(request.headers()["x-api-key"], "0123");
 /// # Ok::<(), nodepass_api::client::EndpointError>(())
 /// ```
 #[must_use]
-pub fn request(base: &Base, key: &ApiKey, call: &Call) -> Request<Bytes> {
+pub fn request(base: &Base, key: &Secret, call: &Call) -> Request<Bytes> {
     let accept = match call {
         Call::Docs => HeaderValue::from_static("text/html"),
         _ => JSON,
@@ -140,9 +140,9 @@ pub fn request(base: &Base, key: &ApiKey, call: &Call) -> Request<Bytes> {
     request
 }
 
-/// Returns the request for the event stream, whose answer's body never ends by itself. §5.1.
+/// Returns the request for the event stream, whose answer's body never ends by itself. §5.
 #[must_use]
-pub fn stream_request(base: &Base, key: &ApiKey) -> Request<Bytes> {
+pub fn stream_request(base: &Base, key: &Secret) -> Request<Bytes> {
     let accept = HeaderValue::from_static("text/event-stream");
     let mut request = bare(base, "/events", Some(key), accept);
     request.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -150,12 +150,11 @@ pub fn stream_request(base: &Base, key: &ApiKey) -> Request<Bytes> {
 }
 
 /// Whether a key can be sent in a header: visible characters only.
-#[must_use]
-pub fn is_fit(key: &ApiKey) -> bool {
+pub(super) fn is_fit(key: &Secret) -> bool {
     !key.is_empty() && key.expose().bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn bare(base: &Base, route: &str, key: Option<&ApiKey>, accept: HeaderValue) -> Request<Bytes> {
+fn bare(base: &Base, route: &str, key: Option<&Secret>, accept: HeaderValue) -> Request<Bytes> {
     let mut request = Request::new(Bytes::new());
     // Only an endless id or target makes no URL; the master refuses what is left of it.
     *request.uri_mut() = format!("{base}{route}")

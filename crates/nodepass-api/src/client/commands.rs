@@ -3,7 +3,7 @@
 use super::machine::Path;
 use super::pending::{Pending, Task};
 use super::{Call, CallId, Client, CommandError, Event, is_fit};
-use crate::ApiKey;
+use crate::Secret;
 use crate::fleet::InstanceRecord;
 use crate::url::InstanceUrl;
 use crate::wire::{Action, CreateInstance, InstanceId, PatchInstance, PutInstance};
@@ -191,7 +191,7 @@ impl Client {
     ///
     /// # Errors
     /// [`CommandError::Closed`], [`CommandError::Key`] if it cannot be sent.
-    pub fn set_key(&mut self, key: ApiKey, now: Instant) -> Result<(), CommandError> {
+    pub fn set_key(&mut self, key: Secret, now: Instant) -> Result<(), CommandError> {
         self.see(now);
         if self.is_closed() {
             return Err(CommandError::Closed);
@@ -271,14 +271,14 @@ impl Client {
     }
 
     /// Takes another key and does what waits for one.
-    pub(super) fn use_key(&mut self, key: ApiKey) {
+    pub(super) fn use_key(&mut self, key: Secret) {
         self.key = key;
         self.key_generation += 1;
         self.is_key_refused = false;
         self.resume();
     }
 
-    pub(super) fn adopt_key(&mut self, key: ApiKey, source: super::KeySource) {
+    pub(super) fn adopt_key(&mut self, key: Secret, source: super::KeySource) {
         self.event(Event::KeyRotated { key: key.clone(), source });
         self.use_key(key);
     }

@@ -1,7 +1,7 @@
 //! Settings of the client.
 
 use super::{Endpoint, Layout, is_fit};
-use crate::{ApiKey, fleet};
+use crate::{Secret, fleet};
 use std::time::Duration;
 
 /// Settings of a [`Client`](super::Client). Every duration and limit is here. `Debug` hides the key.
@@ -11,15 +11,15 @@ pub struct Config {
     /// Where the master is.
     pub endpoint: Endpoint,
     /// Its key. An empty one is not sent: for a master without a key.
-    pub key: ApiKey,
+    pub key: Secret,
     /// Where its routes are. `None`: the client finds out, the version first.
     pub layout: Option<Layout>,
     /// How the view of the instances is kept. By the stream.
     pub monitoring: Monitoring,
-    /// Whether a key that a running stream brings in the place of another one is taken (§3.5: 1.6). It is.
+    /// Whether a key that a running stream brings in the place of another one is taken (§3: 1.6). It is.
     pub adopts_keys: bool,
-    /// Whether instance URLs are checked before they are sent: masters take nonsense, which fails later (§6.1). What
-    /// the master gives its servers counts (§6.2). They are.
+    /// Whether instance URLs are checked before they are sent: masters take nonsense, which fails later (§6). What
+    /// the master gives its servers counts (§6). They are.
     pub checks_urls: bool,
     /// Whether every event of the stream is told as it came, beside what it changes. It is not.
     pub tells_events: bool,
@@ -43,7 +43,7 @@ pub struct Config {
     pub max_wait: Duration,
     /// A stream that has lived this long was no failure. 10 s.
     pub stable_after: Duration,
-    /// How often the list is asked for while a stream runs, since masters drop events in silence (§5.5); above 0. 60 s; `None`
+    /// How often the list is asked for while a stream runs, since masters drop events in silence (§5); above 0. 60 s; `None`
     /// is only when something is known to be missing.
     pub resync_interval: Option<Duration>,
     /// The least time between two lists, above 0. 500 ms.
@@ -88,24 +88,21 @@ pub enum Monitoring {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// Something would be given up before it can begin.
-    #[error("a time-out must be above 0")]
-    Timeout,
-    /// The client would never rest.
-    #[error("an interval must be above 0")]
-    Interval,
+    /// A wait of 0: something would be given up before it can begin, or the client would never rest.
+    #[error("{0} must be above 0")]
+    Wait(&'static str),
     /// The bounds of waits are 0, or the wrong way round.
-    #[error("the shortest wait must be above 0 and not above the longest one")]
+    #[error("min_wait must be above 0 and not above max_wait")]
     Waits,
     /// The key has characters that no header can have.
-    #[error("the key cannot be sent in a header")]
+    #[error("key cannot be sent in a header")]
     Key,
 }
 
 impl Config {
     /// Returns the usual settings.
     #[must_use]
-    pub fn new(endpoint: Endpoint, key: ApiKey) -> Self {
+    pub fn new(endpoint: Endpoint, key: Secret) -> Self {
         Self {
             endpoint,
             key,
@@ -138,20 +135,18 @@ impl Config {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let is_zero = |duration: Option<Duration>| duration.is_some_and(|duration| duration.is_zero());
-        let timeouts = [
-            Some(self.request_timeout),
-            Some(self.head_timeout),
-            self.first_event_timeout,
-            self.idle_timeout,
+        let waits = [
+            ("request_timeout", Some(self.request_timeout)),
+            ("head_timeout", Some(self.head_timeout)),
+            ("first_event_timeout", self.first_event_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("resync_interval", self.resync_interval),
+            ("settle_delay", Some(self.settle_delay)),
+            ("poll_interval", Some(self.poll_interval)),
+            ("info_interval", self.info_interval),
         ];
-        if timeouts.into_iter().any(is_zero) {
-            return Err(ConfigError::Timeout);
-        }
-        let intervals =
-            [self.resync_interval, Some(self.settle_delay), Some(self.poll_interval), self.info_interval];
-        if intervals.into_iter().any(is_zero) {
-            return Err(ConfigError::Interval);
+        if let Some((name, _)) = waits.into_iter().find(|(_, wait)| *wait == Some(Duration::ZERO)) {
+            return Err(ConfigError::Wait(name));
         }
         if self.min_wait.is_zero() || self.min_wait > self.max_wait {
             return Err(ConfigError::Waits);

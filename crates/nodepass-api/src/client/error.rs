@@ -46,8 +46,8 @@ pub enum RequestError {
     #[error("the answer is not what it should be: {0}")]
     Undecodable(#[source] DecodeError),
     /// The answer is longer than [`Config::max_response`](super::Config::max_response).
-    #[error("the answer is too long: {length} bytes")]
-    TooLong {
+    #[error("the answer is too large: {length} bytes")]
+    TooLarge {
         /// Its length in bytes.
         length: usize,
     },
@@ -62,12 +62,12 @@ pub enum RequestError {
     #[error("the instance URL is no good: {}", listed(.0))]
     Url(Vec<Problem>),
     /// The instance was made again under this id, but its alias or its policy was not set.
-    #[error("{instance} was made, but not all of it: {why}")]
+    #[error("{instance} was made, but not all of it: {reason}")]
     Incomplete {
         /// Its id.
         instance: InstanceId,
         /// Why not.
-        why: Box<Self>,
+        reason: Box<Self>,
     },
     /// The client was closed before there was an answer.
     #[error("the client was closed")]

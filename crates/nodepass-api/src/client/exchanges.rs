@@ -11,7 +11,7 @@ use super::{
 use crate::fleet::Ticket;
 use crate::url::{InstanceUrl, Problem, Role, Rules};
 use crate::wire::{DecodeError, Info};
-use crate::{ApiKey, Release};
+use crate::{Release, Secret};
 use bytes::Bytes;
 use http::Response;
 
@@ -20,7 +20,7 @@ pub(super) struct Exchange {
     pub(super) purpose: Purpose,
     call: Call,
     /// The key that it was sent with.
-    key: ApiKey,
+    key: Secret,
     key_generation: u64,
     /// The signs of life that there were before.
     heard: u64,
@@ -83,7 +83,7 @@ impl Client {
     /// Returns what is wrong with a URL, by the rules of the master's release. As long as it is not known, what either the
     /// document or the newest release takes will do.
     ///
-    /// A master with `tls=2` gives its files to servers that name none (§6.2): then they are not missed. So it is as long as
+    /// A master with `tls=2` gives its files to servers that name none (§6): then they are not missed. So it is as long as
     /// nothing is known of the master.
     fn problems(&self, url: &str) -> Vec<Problem> {
         let Some(url) = InstanceUrl::parse(url).ok().filter(|_| self.config.checks_urls) else {
@@ -121,40 +121,40 @@ impl Client {
     pub(super) fn answered(&mut self, exchange: Exchange, response: &Response<Bytes>) {
         let keys = [exchange.key.clone(), self.key.clone()];
         let secrets = [keys[0].expose(), keys[1].expose()];
-        let result = match response.body().len() {
-            length if length > self.config.max_response => Err(RequestError::TooLong { length }),
+        let outcome = match response.body().len() {
+            length if length > self.config.max_response => Err(RequestError::TooLarge { length }),
             _ if exchange.purpose == Purpose::List && response.status().is_success() => {
                 return self.listed(exchange.ticket, response, &secrets);
             }
             _ => reply_without(&secrets, &exchange.call, response),
         };
-        if let (Purpose::Probe(layout), Err(why @ RequestError::Undecodable(DecodeError::Form { .. }))) =
-            (exchange.purpose, &result)
+        if let (Purpose::Probe(layout), Err(reason @ RequestError::Undecodable(DecodeError::Form { .. }))) =
+            (exchange.purpose, &outcome)
             && response.body().trim_ascii_start().starts_with(b"{")
         {
-            return self.probed_in_part(layout, why.clone());
+            return self.probed_in_part(layout, reason.clone());
         }
-        if let Err(RequestError::Unauthorized(problem)) = &result {
+        if let Err(RequestError::Unauthorized(problem)) = &outcome {
             if self.is_unauthorized(&exchange, *problem) {
-                self.done(exchange, result);
+                self.done(exchange, outcome);
             }
             return;
         }
         // What works with the key of now shows that it is good again.
-        let is_welcome = result.is_ok() && exchange.call.needs_key();
+        let is_welcome = outcome.is_ok() && exchange.call.needs_key();
         if self.is_key_refused && is_welcome && exchange.key_generation == self.key_generation {
             self.is_key_refused = false;
-            self.done(exchange, result);
+            self.done(exchange, outcome);
             return self.resume();
         }
-        self.done(exchange, result);
+        self.done(exchange, outcome);
     }
 
     /// There is no answer.
     pub(super) fn unanswered(&mut self, exchange: Exchange, failure: Failure) {
         // A call that takes long says nothing of the master.
         let is_slow = failure.kind == FailureKind::TimedOut && matches!(exchange.purpose, Purpose::Call(_));
-        if failure.kind == FailureKind::TooLong {
+        if failure.kind == FailureKind::TooLarge {
             self.hear();
         } else if !is_slow && exchange.heard == self.heard {
             self.set_reachable(false);
@@ -166,25 +166,25 @@ impl Client {
         self.done(exchange, Err(RequestError::Failure(failure)));
     }
 
-    fn done(&mut self, exchange: Exchange, result: Result<Reply, RequestError>) {
+    fn done(&mut self, exchange: Exchange, outcome: Result<Reply, RequestError>) {
         match exchange.purpose {
-            Purpose::Probe(layout) => self.probed(layout, result),
-            Purpose::Info => match result {
+            Purpose::Probe(layout) => self.probed(layout, outcome),
+            Purpose::Info => match outcome {
                 Ok(Reply::Info(info)) => {
                     self.informed(info);
                     self.ask_info_later();
                 }
                 // That nothing answers is told already.
                 Ok(_) | Err(RequestError::Failure(_)) => self.ask_info_later(),
-                Err(why) => self.info_failed(why),
+                Err(reason) => self.info_failed(reason),
             },
             Purpose::List => {
-                if let Err(why) = result {
-                    self.not_listed(why);
+                if let Err(reason) = outcome {
+                    self.not_listed(reason);
                 }
             }
-            Purpose::Call(id) if exchange.call == Call::RotateKey => self.rotated(id, &exchange.key, result),
-            Purpose::Call(id) => self.call_done(id, &exchange, result),
+            Purpose::Call(id) if exchange.call == Call::RotateKey => self.rotated(id, &exchange.key, outcome),
+            Purpose::Call(id) => self.call_done(id, &exchange, outcome),
         }
     }
 
@@ -224,22 +224,22 @@ impl Client {
     // Calls
 
     /// Answers a call that was never sent.
-    pub(super) fn fail(&mut self, id: CallId, why: RequestError) {
+    pub(super) fn fail(&mut self, id: CallId, reason: RequestError) {
         self.rotating.take_if(|rotating| *rotating == id);
-        self.answer(id, Err(why));
+        self.answer(id, Err(reason));
     }
 
-    fn answer(&mut self, id: CallId, result: Result<Reply, RequestError>) {
+    fn answer(&mut self, id: CallId, outcome: Result<Reply, RequestError>) {
         if self.calls.remove(&id).is_some() {
-            self.event(Event::Answered { id, result });
+            self.event(Event::Answered { id, outcome });
         }
     }
 
-    fn call_done(&mut self, id: CallId, exchange: &Exchange, result: Result<Reply, RequestError>) {
+    fn call_done(&mut self, id: CallId, exchange: &Exchange, outcome: Result<Reply, RequestError>) {
         let Some(pending) = self.calls.get(&id) else { return };
         let before = pending.before.clone();
-        let mut result = result;
-        match &mut result {
+        let mut outcome = outcome;
+        match &mut outcome {
             Ok(Reply::Instance { instance, ignored }) => {
                 *ignored = Ignored::find(&exchange.call, instance, before.as_ref(), self.release);
                 if let Some(ticket) = exchange.ticket {
@@ -260,7 +260,7 @@ impl Client {
             Ok(Reply::Info(info)) => self.informed(info.clone()),
             _ => {}
         }
-        match (self.calls.get_mut(&id).map(|pending| &mut pending.task), result) {
+        match (self.calls.get_mut(&id).map(|pending| &mut pending.task), outcome) {
             (
                 Some(Task::Recreate { record, made: made @ None }),
                 Ok(Reply::Instance { instance, ignored }),
@@ -276,29 +276,29 @@ impl Client {
                 ignored.extend(before.iter().filter(|ignored| **ignored == Ignored::Url));
                 self.answer(id, Ok(Reply::Instance { instance, ignored }));
             }
-            (Some(Task::Recreate { made: Some((made, _)), .. }), Err(why)) => {
-                let error = RequestError::Incomplete { instance: made.id.clone(), why: Box::new(why) };
+            (Some(Task::Recreate { made: Some((made, _)), .. }), Err(reason)) => {
+                let error = RequestError::Incomplete { instance: made.id.clone(), reason: Box::new(reason) };
                 self.answer(id, Err(error));
             }
-            (_, result) => self.answer(id, result),
+            (_, outcome) => self.answer(id, outcome),
         }
     }
 
     // Keys
 
-    fn rotated(&mut self, id: CallId, key: &ApiKey, result: Result<Reply, RequestError>) {
+    fn rotated(&mut self, id: CallId, key: &Secret, outcome: Result<Reply, RequestError>) {
         self.rotating = None;
-        let result = match result {
+        let outcome = match outcome {
             Ok(Reply::Key(new)) if !is_fit(&new) || new == *key => Err(RequestError::NotRotated),
-            result => result,
+            outcome => outcome,
         };
-        let is_unknown = match &result {
+        let is_unknown = match &outcome {
             Err(RequestError::Failure(Failure { delivered: Delivery::Perhaps, .. })) => true,
-            Err(RequestError::Undecodable(_) | RequestError::TooLong { .. }) => true,
+            Err(RequestError::Undecodable(_) | RequestError::TooLarge { .. }) => true,
             Err(RequestError::Status { status, .. }) => status.is_server_error(),
             _ => false,
         };
-        match &result {
+        match &outcome {
             Ok(Reply::Key(new)) if *new != self.key => self.adopt_key(new.clone(), KeySource::Answer),
             _ => {
                 if is_unknown {
@@ -307,7 +307,7 @@ impl Client {
                 self.resume();
             }
         }
-        self.answer(id, result);
+        self.answer(id, outcome);
         for call in std::mem::take(&mut self.parked) {
             self.send_call(call);
         }
@@ -327,8 +327,8 @@ impl Client {
         self.arm(Timer::Info, interval.or(self.about.is_none().then_some(self.config.max_wait)));
     }
 
-    pub(super) fn info_failed(&mut self, why: RequestError) {
-        self.event(Event::InfoFailed { why });
+    pub(super) fn info_failed(&mut self, reason: RequestError) {
+        self.event(Event::InfoFailed { reason });
         self.ask_info_later();
     }
 

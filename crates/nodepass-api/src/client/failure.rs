@@ -25,31 +25,31 @@ pub enum Delivery {
 #[non_exhaustive]
 pub enum FailureKind {
     /// The connection was refused, or there is no way to the host.
-    #[error("the connection was refused")]
+    #[error("connection refused")]
     Refused,
     /// The host name has no address.
-    #[error("the host name was not found")]
+    #[error("host name not found")]
     NameResolution,
     /// It took too long; also what the machine itself reports when its own limit passes.
-    #[error("it took too long")]
+    #[error("timed out")]
     TimedOut,
     /// The connection was reset or ended early.
-    #[error("the connection was lost")]
+    #[error("connection lost")]
     ConnectionLost,
     /// The peer answered the TLS handshake with something that is not TLS: a master without TLS most likely.
     #[error("the peer does not speak TLS")]
     PlainHttp,
     /// The certificate was refused: masters make their own unless they are given one.
-    #[error("the certificate was refused")]
+    #[error("certificate refused")]
     Certificate,
     /// TLS did not come about for another reason: masters want version 1.3.
-    #[error("TLS did not come about")]
+    #[error("TLS handshake failed")]
     Tls,
     /// The answer is longer than the driver is willing to hold. The peer does answer.
-    #[error("the answer is too long")]
-    TooLong,
+    #[error("larger than the limit of this side")]
+    TooLarge,
     /// Anything else.
-    #[error("the transport failed")]
+    #[error("transport error")]
     Other,
 }
 

@@ -24,8 +24,8 @@ impl Client {
         }
     }
 
-    pub(super) fn probed(&mut self, layout: Layout, result: Result<Reply, RequestError>) {
-        match (layout, result) {
+    pub(super) fn probed(&mut self, layout: Layout, outcome: Result<Reply, RequestError>) {
+        match (layout, outcome) {
             (_, Ok(Reply::Info(info))) => {
                 self.found(layout);
                 // First: what may be sent depends on the release.
@@ -49,9 +49,9 @@ impl Client {
     }
 
     /// There is an object, but something of it is not as it should be. The place is right, and calls may go well.
-    pub(super) fn probed_in_part(&mut self, layout: Layout, why: RequestError) {
+    pub(super) fn probed_in_part(&mut self, layout: Layout, reason: RequestError) {
         self.found(layout);
-        self.info_failed(why);
+        self.info_failed(reason);
         self.send_held();
         self.resume_monitor();
     }
@@ -69,15 +69,15 @@ impl Client {
         }
     }
 
-    fn missed(&mut self, why: RequestError) {
+    fn missed(&mut self, reason: RequestError) {
         self.misses = self.misses.saturating_add(1);
         let wait = self.back_off(self.misses, self.config.retry);
         self.path = Path::Waiting;
         self.arm(Timer::Probe, Some(wait));
-        self.event(Event::NotFound { why: why.clone(), wait });
+        self.event(Event::NotFound { reason: reason.clone(), wait });
         let held = std::mem::take(&mut self.held);
         for id in held {
-            self.fail(id, why.clone());
+            self.fail(id, reason.clone());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What was asked for and did not happen, although the answer is a good one. §3.1, §3.3, §7.1.
+//! What was asked for and did not happen, although the answer is a good one. §3, §7.
 
 use super::Call;
 use crate::wire::{Action, Instance, Meta, PatchInstance, Peer, Status};
@@ -134,7 +134,7 @@ fn action_problem(
     }
 }
 
-/// What a master may add to a URL, or put in the place of an empty value. §6.2.
+/// What a master may add to a URL, or put in the place of an empty value. §6.
 const ADDED: [&[u8]; 4] = [b"log", b"tls", b"crt", b"key"];
 
 /// Whether a master's form of a URL means what was sent: other escapes, another order of parameters and those that it hands

@@ -1,4 +1,4 @@
-//! What follows from two answers about the master itself. §3.2.
+//! What follows from two answers about the master itself. §3.
 
 use crate::wire::Info;
 use std::time::Duration;

@@ -80,11 +80,11 @@ impl Client {
     }
 
     /// There is no list. What else is to be listed waits for the next attempt.
-    pub(super) fn not_listed(&mut self, why: RequestError) {
+    pub(super) fn not_listed(&mut self, reason: RequestError) {
         let wait = self.config.poll_interval;
         self.monitor.is_settled = false;
         self.monitor.is_list_wanted = false;
-        self.event(Event::ListFailed { why, wait });
+        self.event(Event::ListFailed { reason, wait });
         self.next_list(Some(wait));
     }
 

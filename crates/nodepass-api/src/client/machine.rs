@@ -11,7 +11,7 @@ use super::{
 use crate::fleet::{Fleet, Moment};
 use crate::timer::Timers;
 use crate::wire::Info;
-use crate::{ApiKey, Release};
+use crate::{Release, Secret};
 use bytes::Bytes;
 use http::Response;
 use std::collections::{BTreeMap, VecDeque};
@@ -59,10 +59,10 @@ use web_time::Instant;
 /// ```
 /// use http::Response;
 /// use nodepass_api::client::{Client, Config, Event, Output, Reply};
-/// use nodepass_api::{ApiKey, Instant};
+/// use nodepass_api::{Secret, Instant};
 ///
 /// let now = Instant::now();
-/// let mut client = Client::new(Config::new("http://10.0.0.1:9090".parse()?, ApiKey::new("0123")), now)?;
+/// let mut client = Client::new(Config::new("http://10.0.0.1:9090".parse()?, Secret::new("0123")), now)?;
 /// let call = client.tcping("example.org:443", now)?;
 /// let mut latency = None;
 /// while let Some(output) = client.poll_output() {
@@ -76,7 +76,7 @@ use web_time::Instant;
 ///             client.handle_response(id, Response::new(body.into()), now);
 ///         }
 ///         Output::OpenStream { stream, .. } => client.handle_stream_opened(stream, &Response::new(()), now),
-///         Output::Event(Event::Answered { id, result: Ok(Reply::Tcping(result)) }) if id == call => {
+///         Output::Event(Event::Answered { id, outcome: Ok(Reply::Tcping(result)) }) if id == call => {
 ///             latency = Some(result.latency);
 ///         }
 ///         _ => {}
@@ -88,7 +88,7 @@ use web_time::Instant;
 /// ```
 pub struct Client {
     pub(super) config: Config,
-    pub(super) key: ApiKey,
+    pub(super) key: Secret,
     /// Counts keys: an answer to a request with an earlier one says nothing about the one of now.
     pub(super) key_generation: u64,
     pub(super) is_key_refused: bool,
@@ -221,7 +221,7 @@ impl Client {
         self.monitor.link = Link::Off;
         (self.held, self.parked, self.rotating) = (VecDeque::new(), Vec::new(), None);
         for id in std::mem::take(&mut self.calls).into_keys() {
-            self.event(Event::Answered { id, result: Err(super::RequestError::Closed) });
+            self.event(Event::Answered { id, outcome: Err(super::RequestError::Closed) });
         }
         self.timers.clear();
         self.event(Event::Closed);
@@ -260,7 +260,7 @@ impl Client {
     }
 
     /// A stream is over: its body has ended, or the transport has failed, with or without a head. The connection below may
-    /// live on (§5.4).
+    /// live on (§5).
     pub fn handle_stream_end(&mut self, stream: StreamId, failure: Option<Failure>, now: Instant) {
         self.see(now);
         self.stream_end(stream, failure);
@@ -347,7 +347,7 @@ impl Client {
 
     /// Returns the key of the moment.
     #[must_use]
-    pub fn key(&self) -> &ApiKey {
+    pub fn key(&self) -> &Secret {
         &self.key
     }
 

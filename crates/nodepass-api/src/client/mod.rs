@@ -1,4 +1,4 @@
-//! The side of panels and programs: calls, and a view of what a master has. §9.
+//! The side of panels and programs: calls, and a view of what a master has. §5.
 //!
 //! ```text
 //!  application ──commands──> Client ──Output::Request, Output::OpenStream──> driver ──HTTP──> master
@@ -43,7 +43,8 @@ mod output;
 mod pending;
 mod reply;
 
-pub use call::{Call, is_fit, request, stream_request};
+use call::is_fit;
+pub use call::{Call, request, stream_request};
 pub use config::{Config, ConfigError, Monitoring};
 pub use endpoint::{Base, Endpoint, EndpointError, Layout};
 pub use error::{CommandError, KeyProblem, RequestError, ServerText};

@@ -5,7 +5,7 @@ use super::{
     Client, Config, Event, Failure, FailureKind, KeyProblem, KeySource, Monitoring, Output, StreamEnd,
     StreamId, is_fit, stream_request,
 };
-use crate::ApiKey;
+use crate::Secret;
 use crate::fleet::Change;
 use crate::stream::{EventReader, Item};
 use crate::wire::{EventKind, Instance, InstanceEvent, InstanceId, Status};
@@ -65,7 +65,7 @@ pub(super) struct Open {
     /// Instances that have reported on this stream.
     reporters: BTreeSet<InstanceId>,
     /// What this stream says that the key is.
-    key: Option<ApiKey>,
+    key: Option<Secret>,
 }
 
 impl Monitor {
@@ -278,35 +278,35 @@ impl Client {
             self.not_opened(failure.kind);
         }
         let has_shutdown = self.monitor.open().is_some_and(|open| open.has_shutdown);
-        let why = match failure {
+        let reason = match failure {
             _ if has_shutdown => StreamEnd::Shutdown,
             Some(failure) => StreamEnd::Failed(failure.kind),
             None => StreamEnd::Ended,
         };
-        self.lose(why);
+        self.lose(reason);
     }
 
     /// Ends a stream from this side.
-    pub(super) fn give_up(&mut self, why: StreamEnd) {
+    pub(super) fn give_up(&mut self, reason: StreamEnd) {
         let Some(stream) = self.monitor.stream() else { return };
         self.outputs.push_back(Output::CloseStream { stream });
-        if why == StreamEnd::NoHead {
+        if reason == StreamEnd::NoHead {
             self.not_opened(FailureKind::TimedOut);
         }
-        self.lose(why);
+        self.lose(reason);
     }
 
     /// A stream that was about to be opened was not. The master may have answered other requests meanwhile.
-    fn not_opened(&mut self, why: FailureKind) {
+    fn not_opened(&mut self, reason: FailureKind) {
         let Link::Opening { heard, .. } = self.monitor.link else { return };
-        if why == FailureKind::TooLong {
+        if reason == FailureKind::TooLarge {
             self.hear();
         } else if heard == self.heard {
             self.set_reachable(false);
         }
     }
 
-    fn lose(&mut self, why: StreamEnd) {
+    fn lose(&mut self, reason: StreamEnd) {
         for timer in [Timer::Head, Timer::FirstEvent, Timer::Idle] {
             self.timers.set(timer, None);
         }
@@ -324,12 +324,12 @@ impl Client {
             self.monitor.failures = 0;
         }
         if is_outdated {
-            let why = StreamEnd::KeyChanged;
-            self.event(Event::Reconnecting { wait: Duration::ZERO, failures: 0, why });
+            let reason = StreamEnd::KeyChanged;
+            self.event(Event::Reconnecting { wait: Duration::ZERO, failures: 0, reason });
             return self.open_stream();
         }
         if self.is_key_refused {
-            return self.event(Event::StreamEnded(why));
+            return self.event(Event::StreamEnded(reason));
         }
         // Masters end all streams when they make another key.
         let failure = u32::from(self.rotating.is_none());
@@ -337,7 +337,7 @@ impl Client {
         let failures = self.monitor.failures;
         let wait = self.back_off(failures, self.monitor.retry);
         self.arm(Timer::Reconnect, Some(wait));
-        self.event(Event::Reconnecting { wait, failures, why });
+        self.event(Event::Reconnecting { wait, failures, reason });
         if failures >= self.config.poll_after && !std::mem::replace(&mut self.monitor.is_polling, true) {
             self.event(Event::PollingStarted);
             self.want_list();
@@ -400,14 +400,14 @@ impl Client {
 impl Open {
     /// Takes note of what the stream says that the key is. Returns it when it is another one than this stream has said before:
     /// masters that hide it always say the same.
-    fn key_told(&mut self, kind: &EventKind, record: &Instance) -> Option<ApiKey> {
+    fn key_told(&mut self, kind: &EventKind, record: &Instance) -> Option<Secret> {
         let told = record.api_key().filter(is_fit)?;
         let before = self.key.replace(told.clone())?;
         (*kind == EventKind::Update && before != told).then_some(told)
     }
 }
 
-/// Whether an instance runs, has said in which mode, and goes on to report: those with the log level `none` do not (§5.6).
+/// Whether an instance runs, has said in which mode, and goes on to report: those with the log level `none` do not (§5).
 fn reports(instance: &Instance) -> bool {
     let query = instance.url.split_once('?').map_or("", |(_, query)| query);
     let is_mute = query.split('&').any(|pair| pair == "log=none");

@@ -1,7 +1,7 @@
 //! What a client asks of its driver, and the news it has.
 
 use super::{Base, FailureKind, InfoRates, KeyProblem, Reply, RequestError};
-use crate::ApiKey;
+use crate::Secret;
 use crate::fleet::Change;
 use crate::stream::Rejected;
 use crate::wire::{Info, InstanceEvent};
@@ -22,7 +22,7 @@ pub struct RequestId(pub(super) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub(super) u64);
 
-/// Work for the driver, in order. `Debug` of requests shows method and path: they hold keys.
+/// Work for the driver, in order. `Debug` of requests shows method, path and the length of the body: they hold keys.
 #[expect(clippy::exhaustive_enums, reason = "new work must not compile away in a driver")]
 pub enum Output {
     /// Send this, follow no redirect, then report `handle_response` or `handle_failure` once.
@@ -64,7 +64,7 @@ pub enum Event {
     /// It is not: the client asks again after this time, or when there is a call.
     NotFound {
         /// Why; of the last route that was tried.
-        why: RequestError,
+        reason: RequestError,
         /// How long the client waits.
         wait: Duration,
     },
@@ -73,7 +73,7 @@ pub enum Event {
         /// Which.
         id: CallId,
         /// What.
-        result: Result<Reply, RequestError>,
+        outcome: Result<Reply, RequestError>,
     },
     /// The master refuses the key: nothing but calls goes on until there is another one, see
     /// [`set_key`](super::Client::set_key).
@@ -81,7 +81,7 @@ pub enum Event {
     /// The client uses another key from now on, which was not given by the application: store it.
     KeyRotated {
         /// The new key.
-        key: ApiKey,
+        key: Secret,
         /// Who said so.
         source: KeySource,
     },
@@ -101,7 +101,7 @@ pub enum Event {
     /// There is no list: the view may be wrong, and the list is asked for again after this time.
     ListFailed {
         /// Why.
-        why: RequestError,
+        reason: RequestError,
         /// How long the client waits.
         wait: Duration,
     },
@@ -112,7 +112,7 @@ pub enum Event {
         /// How many failures there were in a row.
         failures: u32,
         /// Why the last one ended.
-        why: StreamEnd,
+        reason: StreamEnd,
     },
     /// There is no stream any more, and no attempt follows: the key was refused.
     StreamEnded(StreamEnd),
@@ -142,7 +142,7 @@ pub enum Event {
     /// What the master answers about itself is of no use: see [`RequestError`]. It is asked again at the usual time.
     InfoFailed {
         /// Why.
-        why: RequestError,
+        reason: RequestError,
     },
     /// The master was started again: its uptime has fallen.
     MasterRestarted,
@@ -205,15 +205,20 @@ pub enum StreamEnd {
 
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |request: &Request<Bytes>| format!("{} {}", request.method(), request.uri().path());
         match self {
-            Self::Request { id, request } => write!(f, "Request({}, {})", id.0, line(request)),
+            Self::Request { id, request } => {
+                write!(f, "Request({}, {}, {} bytes)", id.0, shown(request), request.body().len())
+            }
             Self::Cancel(id) => write!(f, "Cancel({})", id.0),
             Self::OpenStream { stream, request } => {
-                write!(f, "OpenStream({}, {})", stream.0, line(request))
+                write!(f, "OpenStream({}, {})", stream.0, shown(request))
             }
             Self::CloseStream { stream } => write!(f, "CloseStream({})", stream.0),
             Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
         }
     }
+}
+
+fn shown(request: &Request<Bytes>) -> String {
+    format!("{} {}", request.method(), request.uri().path())
 }

@@ -1,7 +1,7 @@
-//! What a master answers. §3.1.
+//! What a master answers. §3.
 
 use super::{Call, Ignored, RequestError};
-use crate::ApiKey;
+use crate::Secret;
 use crate::wire::{Info, Instance, TcpingResult, decode};
 use bytes::Bytes;
 use http::Response;
@@ -29,7 +29,7 @@ pub enum Reply {
     /// Of [`Call::OpenApi`] and [`Call::Docs`], as it came.
     Document(Bytes),
     /// Of [`Call::RotateKey`]: the new key.
-    Key(ApiKey),
+    Key(Secret),
 }
 
 /// All instances.
@@ -88,7 +88,7 @@ pub(super) fn reply_without(
         Call::OpenApi | Call::Docs => Ok(Reply::Document(body.clone())),
         Call::RotateKey => {
             let record: Instance = decode(body).map_err(undecodable)?;
-            Ok(Reply::Key(ApiKey::new(record.url)))
+            Ok(Reply::Key(Secret::new(record.url)))
         }
     }
 }

@@ -21,7 +21,7 @@ pub struct Config {
     /// The least time between two samples of rates.
     pub rate_interval: Duration,
     /// How long the counters of a running instance must have stood still before its rates are said to be zero. It should be
-    /// more than two of the intervals in which processes report (§5.6).
+    /// more than two of the intervals in which processes report (§5).
     pub rate_silence: Duration,
 }
 

@@ -71,7 +71,7 @@ impl Member {
         &self.log
     }
 
-    /// Returns the id of the service that it is a part of, if it says one (§9).
+    /// Returns the id of the service that it is a part of, if it says one (§4).
     #[must_use]
     pub fn service(&self) -> Option<&str> {
         let sid = self.instance.meta.as_ref()?.peer.as_ref()?.sid.as_deref()?;

@@ -1,4 +1,4 @@
-//! From counters to rates. §7.2.
+//! From counters to rates. §7.
 
 use super::Rates;
 use crate::wire::Traffic;

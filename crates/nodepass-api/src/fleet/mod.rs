@@ -1,18 +1,18 @@
-//! What a master has, as far as events, lists and answers tell. §5, §7.2, §9.
+//! What a master has, as far as events, lists and answers tell. §5, §7.
 //!
 //! A [`Fleet`] takes whatever says something about instances and keeps one [`Member`] for each, with its rates, their history
 //! and its log. It owns no clock: each input comes with its [`Moment`]. It can be used without the client machine.
 //!
 //! | input | what becomes of it |
 //! | --- | --- |
-//! | `initial`, `create`, `update` and unknown events | the instance is added or replaced: all carry its state, in no sure order (§5.2) |
+//! | `initial`, `create`, `update` and unknown events | the instance is added or replaced: all carry its state, in no sure order (§5) |
 //! | `log` | the same, and its line goes to the log |
 //! | `delete` | the instance is removed; later `update` and `log` frames of the same stream do not bring it back |
 //! | a list | instances that it lacks are removed, others added or replaced, except where something newer is known |
 //! | the answer of a request about one instance | it is added or replaced, except where something newer is known |
 //! | the record that holds the API key | it is kept apart and is no member |
 //!
-//! Events are lost without a trace (§5.5). After [`begin_stream`](Fleet::begin_stream), and after any doubt, the view is only
+//! Events are lost without a trace (§5). After [`begin_stream`](Fleet::begin_stream), and after any doubt, the view is only
 //! right again after a list: [`begin_request`](Fleet::begin_request) before it is asked for,
 //! [`apply_list`](Fleet::apply_list) with the answer. Answers and events race, so what events have said since the request was
 //! sent stands, and [`Merge::settled`] tells whether the answer agreed.

@@ -73,7 +73,7 @@ impl Fleet {
         self.is_confirmed = false;
     }
 
-    /// Tells which release the master is, if it is known: resets do not hold on some (§7.2).
+    /// Tells which release the master is, if it is known: resets do not hold on some (§7).
     pub fn set_release(&mut self, release: Option<Release>) {
         self.release = release;
     }
@@ -166,7 +166,7 @@ impl Fleet {
         named.filter_map(|(_, id)| self.get(id.as_str()))
     }
 
-    /// Returns the instances that belong together, by the id of their service (§9). Those without one are left out.
+    /// Returns the instances that belong together, by the id of their service (§4). Those without one are left out.
     #[must_use]
     pub fn services(&self) -> BTreeMap<&str, Vec<&Member>> {
         let mut services = BTreeMap::<_, Vec<_>>::new();

@@ -1,19 +1,19 @@
-//! Saving and the end. §7.3, §7.6.
+//! Storing and the end. §7.
 
 use super::machine::{Life, Master, Timer};
 use super::process::{Process, Then};
 use super::record::Record;
 use super::tcping::Dials;
-use super::{Event, Output, SaveId, SaveTarget, answer};
+use super::{Event, Output, StoreId, StoreTarget, answer};
 use crate::wire::{InstanceId, Status};
 use web_time::Instant;
 
 impl Master {
     pub(super) fn reload(&mut self, at: Instant) {
-        let id = SaveId(self.draw_id());
+        let id = StoreId(self.draw_id());
         self.backing_up = Some(id);
         let snapshot = self.snapshot().encode().into();
-        self.outputs.push_back(Output::Save { id, target: SaveTarget::Backup, snapshot });
+        self.outputs.push_back(Output::Store { id, target: StoreTarget::Backup, snapshot });
         if self.config.compat.has_meta() {
             // What stops already does so because somebody has asked for it.
             let is_errored = |(_, record): &(&InstanceId, &Record)| {
@@ -30,50 +30,50 @@ impl Master {
         self.timers.set(Timer::Reload, next);
     }
 
-    /// The state has changed: it is saved after a moment.
+    /// The state has changed: it is stored after a moment.
     pub(super) fn changed(&mut self) {
         self.is_changed = true;
-        if self.saving.is_none() && self.life == Life::Open && !self.timers.is_set(&Timer::Save) {
-            self.arm(Timer::Save, self.config.save_delay);
+        if self.storing.is_none() && self.life == Life::Open && !self.timers.is_set(&Timer::Store) {
+            self.arm(Timer::Store, self.config.store_delay);
         }
     }
 
-    pub(super) fn save(&mut self) {
-        if self.saving.is_some() || !self.is_changed {
+    pub(super) fn store(&mut self) {
+        if self.storing.is_some() || !self.is_changed {
             return;
         }
         self.is_changed = false;
-        let id = SaveId(self.draw_id());
-        self.saving = Some(id);
+        let id = StoreId(self.draw_id());
+        self.storing = Some(id);
         let snapshot = self.snapshot().encode().into();
-        self.outputs.push_back(Output::Save { id, target: SaveTarget::State, snapshot });
+        self.outputs.push_back(Output::Store { id, target: StoreTarget::State, snapshot });
     }
 
-    /// When no process lives any more, and the streams have ended, the state is saved for the last time.
+    /// When no process lives any more, and the streams have ended, the state is stored for the last time.
     pub(super) fn proceed_closing(&mut self) {
-        let Life::Closing { is_saved: false } = self.life else { return };
+        let Life::Closing { is_stored: false } = self.life else { return };
         let is_quiet = self.runs.is_empty() && self.streams.is_empty();
-        if is_quiet && self.saving.is_none() {
-            self.save_last();
+        if is_quiet && self.storing.is_none() {
+            self.store_last();
         }
     }
 
-    pub(super) fn save_last(&mut self) {
-        self.life = Life::Closing { is_saved: true };
-        self.timers.set(Timer::Save, None);
-        self.timers.set(Timer::LastSave, None);
+    pub(super) fn store_last(&mut self) {
+        self.life = Life::Closing { is_stored: true };
+        self.timers.set(Timer::Store, None);
+        self.timers.set(Timer::LastStore, None);
         self.is_changed = true;
-        self.saving = None;
-        self.save();
+        self.storing = None;
+        self.store();
         self.arm(Timer::Shutdown, self.config.shutdown_timeout);
     }
 
-    /// Time is up: what still lives is left behind, and the wait for a save ends.
+    /// Time is up: what still lives is left behind, and the wait for a store ends.
     pub(super) fn close_late(&mut self) {
         match self.life {
-            Life::Closing { is_saved: false } => {
+            Life::Closing { is_stored: false } => {
                 self.end_streams();
-                if let Life::Closing { is_saved: false } = self.life {
+                if let Life::Closing { is_stored: false } = self.life {
                     for (run, id) in std::mem::take(&mut self.runs) {
                         self.timers.set(Timer::Stop(id.clone()), None);
                         let process = self.records.get(&id).map(|record| &record.process);
@@ -82,19 +82,19 @@ impl Master {
                         }
                     }
                     // One that is under way must not be written over by the older of two.
-                    match self.saving {
-                        None => self.save_last(),
-                        Some(_) if self.timers.is_set(&Timer::LastSave) => {}
-                        Some(_) => self.arm(Timer::LastSave, self.config.shutdown_timeout),
+                    match self.storing {
+                        None => self.store_last(),
+                        Some(_) if self.timers.is_set(&Timer::LastStore) => {}
+                        Some(_) => self.arm(Timer::LastStore, self.config.shutdown_timeout),
                     }
                 }
             }
-            Life::Closing { is_saved: true } => self.close(),
+            Life::Closing { is_stored: true } => self.finish(),
             Life::Open | Life::Closed => {}
         }
     }
 
-    pub(super) fn close(&mut self) {
+    pub(super) fn finish(&mut self) {
         for (exchange, waits) in std::mem::take(&mut self.waiting) {
             if waits {
                 self.respond(exchange, answer::refusal(answer::Refusal::TooMany));

@@ -1,4 +1,4 @@
-//! Whom a master follows where the original's releases differ. §3.3, §7.1.
+//! Whom a master follows where the original's releases differ. §3, §7.
 
 use crate::Release;
 use std::time::Duration;

@@ -32,8 +32,9 @@ pub struct Config {
     pub os: String,
     /// The processor in `/info`, as Go names it. That which this was built for.
     pub arch: String,
-    /// Nanoseconds since the beginning of 1970 at the `now` of the constructor; times of events come from it. 0.
-    pub unix_nanoseconds: i128,
+    /// The wall clock at the `now` that is given to [`Master::new`](super::Master::new): milliseconds since the beginning of
+    /// 1970. Times of events come from it. 0.
+    pub unix_milliseconds: i64,
     /// Where ids and keys come from.
     pub entropy: Entropy,
     /// How often processes report, above 0: what is overdue, and how long a dial may take, follow from it. 5 s.
@@ -48,13 +49,13 @@ pub struct Config {
     pub restart_pause: Duration,
     /// The wait between two starts when the master starts. 100 ms.
     pub start_spacing: Duration,
-    /// How long after a change the state is saved; changes in between are saved with it. 100 ms.
-    pub save_delay: Duration,
-    /// How long after a failure saving is tried again, above 0. 5 s.
-    pub save_retry: Duration,
+    /// How long after a change the state is stored; changes in between are stored with it. 100 ms.
+    pub store_delay: Duration,
+    /// How long after a failure storing is tried again, above 0. 5 s.
+    pub store_retry: Duration,
     /// How long reading the machine's figures may take. 2 s.
     pub system_timeout: Duration,
-    /// How many dials of tcping there may be at a time. 10.
+    /// How many dials of tcping there may be at a time, above 0. 10.
     pub max_dials: usize,
     /// How long a tcping waits for its turn. 1 s.
     pub dial_wait: Duration,
@@ -69,13 +70,13 @@ pub struct Config {
     pub max_line: usize,
     /// How many instances there may be. 65 536; a further one is refused with 503.
     pub max_instances: usize,
-    /// How many event streams there may be. 1024; a further one is refused with 503.
+    /// How many event streams there may be, above 0. 1024; a further one is refused with 503.
     pub max_streams: usize,
-    /// How many requests may wait for a dial, for figures or for a process. 1024; a further one is refused with 503.
+    /// How many requests may wait for a dial, for figures or for a process, above 0. 1024; a further one is refused with 503.
     pub max_waiting: usize,
-    /// How many events may wait for a reader; what does not fit is lost and told of. 1024, where the original has 10.
+    /// How many events may wait for a reader, above 0; what does not fit is lost and told of. 1024, where the original has 10.
     pub stream_queue: usize,
-    /// How many bytes may wait for a reader. 4 MiB.
+    /// How many bytes may wait for a reader, above 0. 4 MiB.
     pub stream_bytes: usize,
     /// Whether a reader that has lost events is told by a comment, `: lost 3`, which readers that do not know of it skip. No.
     pub announces_loss: bool,
@@ -107,14 +108,14 @@ pub enum Paths {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The master would never rest.
-    #[error("an interval must be above 0")]
-    Interval,
-    /// Nothing could go on.
-    #[error("a limit must be above 0")]
-    Limit,
+    /// A limit of 0: nothing could go on.
+    #[error("{0} must be above 0")]
+    Limit(&'static str),
+    /// A wait of 0: the master would never rest.
+    #[error("{0} must be above 0")]
+    Wait(&'static str),
     /// A prefix that is no path.
-    #[error("the prefix must begin with a slash and not end with one")]
+    #[error("prefix must begin with a slash and not end with one")]
     Prefix,
 }
 
@@ -135,7 +136,7 @@ impl Config {
             inherited: Inherited::default(),
             os: std::env::consts::OS.into(),
             arch: go_name(std::env::consts::ARCH).into(),
-            unix_nanoseconds: 0,
+            unix_milliseconds: 0,
             entropy,
             report_interval: second * 5,
             reload_interval: second * 3600,
@@ -143,8 +144,8 @@ impl Config {
             shutdown_timeout: second * 5,
             restart_pause: moment,
             start_spacing: moment,
-            save_delay: moment,
-            save_retry: second * 5,
+            store_delay: moment,
+            store_retry: second * 5,
             system_timeout: second * 2,
             max_dials: 10,
             dial_wait: second,
@@ -169,14 +170,23 @@ impl Config {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let intervals = [self.report_interval, self.reload_interval, self.save_retry];
-        if intervals.iter().any(Duration::is_zero) {
-            return Err(ConfigError::Interval);
+        let waits = [
+            ("report_interval", self.report_interval),
+            ("reload_interval", self.reload_interval),
+            ("store_retry", self.store_retry),
+        ];
+        if let Some((name, _)) = waits.into_iter().find(|(_, wait)| wait.is_zero()) {
+            return Err(ConfigError::Wait(name));
         }
-        let limits =
-            [self.max_dials, self.max_streams, self.max_waiting, self.stream_queue, self.stream_bytes];
-        if limits.contains(&0) {
-            return Err(ConfigError::Limit);
+        let limits = [
+            ("max_dials", self.max_dials),
+            ("max_streams", self.max_streams),
+            ("max_waiting", self.max_waiting),
+            ("stream_queue", self.stream_queue),
+            ("stream_bytes", self.stream_bytes),
+        ];
+        if let Some((name, _)) = limits.into_iter().find(|(_, limit)| *limit == 0) {
+            return Err(ConfigError::Limit(name));
         }
         if !self.prefix.starts_with('/') || self.prefix.ends_with('/') {
             return Err(ConfigError::Prefix);

@@ -1,4 +1,4 @@
-//! Ids and keys from entropy that is passed in. §7.4.
+//! Ids and keys from entropy that is passed in. §7.
 
 use sha2::{Digest, Sha256};
 use std::fmt;

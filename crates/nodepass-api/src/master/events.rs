@@ -13,7 +13,7 @@ impl Master {
         let frame = self.frame(EventKind::Shutdown, None, "");
         for id in self.streams.ids() {
             if let Some(lost) = self.streams.force(id, &frame, self.room()) {
-                self.event(Event::EventsLost { stream: id, lost });
+                self.event(Event::EventsLost { id, lost });
             }
             self.pump(id);
         }
@@ -26,7 +26,7 @@ impl Master {
                 self.outputs.push_back(Output::PushBody { id, chunk });
             }
             self.outputs.push_back(Output::CloseBody { id });
-            self.event(Event::StreamEnded { stream: id });
+            self.event(Event::StreamEnded { id });
         }
         self.proceed_closing();
     }
@@ -41,7 +41,7 @@ impl Master {
         }
         let frame = self.frame(kind.clone(), id, logs);
         for (stream, lost) in self.streams.publish(&frame, &kind, id, self.room()) {
-            self.event(Event::EventsLost { stream, lost });
+            self.event(Event::EventsLost { id: stream, lost });
         }
         for id in self.streams.ids() {
             self.pump(id);
@@ -77,7 +77,7 @@ impl Master {
             self.outputs.push_back(Output::PushBody { id, chunk });
         }
         if let Some(lost) = self.streams.take_lost(id, self.room()) {
-            self.event(Event::EventsLost { stream: id, lost });
+            self.event(Event::EventsLost { id, lost });
             self.pump(id);
         }
     }

@@ -1,4 +1,4 @@
-//! Instances and their processes. §7.1.
+//! Instances and their processes. §7.
 
 use super::machine::{Life, Master, Timer, blank};
 use super::process::{Process, Then};

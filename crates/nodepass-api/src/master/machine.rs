@@ -8,10 +8,10 @@ use super::snapshot::{Stored, StoredPeer};
 use super::streams::Streams;
 use super::tcping::Dials;
 use super::{
-    Compat, Config, ConfigError, DialId, Event, ExchangeId, Output, RunId, SaveFailed, SaveId, SaveTarget,
-    Snapshot, StartFailed, SystemFigures, SystemId, answer,
+    Compat, Config, ConfigError, DialId, Event, ExchangeId, Output, RunId, Snapshot, StartFailed,
+    StoreFailed, StoreId, StoreTarget, SystemFigures, SystemId, answer,
 };
-use crate::ApiKey;
+use crate::Secret;
 use crate::timer::Timers;
 use crate::wire::{CheckPoint, EventKind, EventTime, Instance, InstanceId, Status};
 use bytes::Bytes;
@@ -24,8 +24,8 @@ use web_time::Instant;
 /// The master's state machine.
 ///
 /// # States
-/// The master is open until [`shutdown`](Self::shutdown), then it is closing: streams end, processes are stopped, the state is
-/// saved; then it is closed. Each instance has one of these:
+/// The master is open until [`close`](Self::close), then it is closing: streams end, processes are stopped, the state is
+/// stored; then it is closed. Each instance has one of these:
 ///
 /// | status | process | leaves it by |
 /// | --- | --- | --- |
@@ -38,12 +38,11 @@ use web_time::Instant;
 ///
 /// # Methods
 /// - constructor: [`new`](Self::new)
-/// - commands: [`shutdown`](Self::shutdown)
+/// - commands: [`close`](Self::close)
 /// - inputs: [`handle_request`](Self::handle_request), [`handle_cancel`](Self::handle_cancel),
 ///   [`handle_written`](Self::handle_written), [`handle_started`](Self::handle_started),
-///   [`handle_start_failed`](Self::handle_start_failed), [`handle_line`](Self::handle_line),
-///   [`handle_exited`](Self::handle_exited), [`handle_dialed`](Self::handle_dialed),
-///   [`handle_system`](Self::handle_system), [`handle_saved`](Self::handle_saved),
+///   [`handle_line`](Self::handle_line), [`handle_exited`](Self::handle_exited), [`handle_dialed`](Self::handle_dialed),
+///   [`handle_system`](Self::handle_system), [`handle_stored`](Self::handle_stored),
 ///   [`handle_timeout`](Self::handle_timeout)
 /// - outputs: [`poll_output`](Self::poll_output), [`poll_timeout`](Self::poll_timeout)
 /// - getters: the rest
@@ -74,7 +73,7 @@ use web_time::Instant;
 ///
 /// while let Some(output) = master.poll_output() {
 ///     if let Output::Start { run, .. } = output {
-///         master.handle_started(run, now);
+///         master.handle_started(run, Ok(()), now);
 ///     }
 /// }
 /// assert_eq!(master.instance(made.id.as_str()).map(|instance| &instance.status), Some(&Status::Running));
@@ -84,7 +83,7 @@ pub struct Master {
     pub(super) config: Config,
     /// The record that holds the API key.
     pub(super) key_record: Instance,
-    pub(super) key: ApiKey,
+    pub(super) key: Secret,
     /// The document that describes the API, once somebody has asked for it.
     pub(super) description: Option<Bytes>,
     /// The master's id as `/info` has it: nothing during its first run.
@@ -102,8 +101,8 @@ pub struct Master {
     pub(super) timers: Timers<Timer>,
     pub(super) outputs: VecDeque<Output>,
     pub(super) life: Life,
-    pub(super) saving: Option<SaveId>,
-    pub(super) backing_up: Option<SaveId>,
+    pub(super) storing: Option<StoreId>,
+    pub(super) backing_up: Option<StoreId>,
     pub(super) is_changed: bool,
     pub(super) next_id: u64,
     pub(super) began: Instant,
@@ -116,7 +115,7 @@ pub struct Master {
 pub enum State {
     /// It serves.
     Open,
-    /// It ends streams and processes, and saves.
+    /// It ends streams and processes, and stores.
     Closing,
     /// Closed for good.
     Closed,
@@ -125,7 +124,7 @@ pub enum State {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Life {
     Open,
-    Closing { is_saved: bool },
+    Closing { is_stored: bool },
     Closed,
 }
 
@@ -143,10 +142,10 @@ pub(super) enum Timer {
     Overdue(InstanceId),
     NextStart,
     EndStreams,
-    Save,
+    Store,
     Reload,
-    /// A save that was under way when the time for the end was over.
-    LastSave,
+    /// A store that was under way when the time for the end was over.
+    LastStore,
     Shutdown,
 }
 
@@ -161,12 +160,12 @@ impl Master {
         config.check()?;
         let is_new = snapshot.is_none();
         let snapshot = snapshot.unwrap_or_else(|| {
-            let key = ApiKey::new(hex::encode(config.entropy.draw::<16>()));
+            let key = Secret::new(hex::encode(config.entropy.draw::<16>()));
             let master_id = hex::encode(config.entropy.draw::<8>());
             Snapshot::new(&key, &master_id, "", Vec::new())
         });
         let has_meta = config.compat.has_meta();
-        let key = ApiKey::new(snapshot.key.clone());
+        let key = Secret::new(snapshot.key.clone());
         let mut key_record = blank(config.compat);
         key_record.id = InstanceId::key_record();
         key_record.url = snapshot.key;
@@ -187,7 +186,7 @@ impl Master {
             timers: Timers::new(),
             outputs: VecDeque::new(),
             life: Life::Open,
-            saving: None,
+            storing: None,
             backing_up: None,
             is_changed: false,
             next_id: 1,
@@ -209,14 +208,14 @@ impl Master {
 
     // Commands
 
-    /// Ends the master: streams are told and end, processes are stopped, the state is saved, and [`Event::Closed`] is last. All of
-    /// it takes at most [`Config::shutdown_timeout`], and the wait for the last save as long again.
-    pub fn shutdown(&mut self, now: Instant) {
+    /// Ends the master: streams are told and end, processes are stopped, the state is stored, and [`Event::Closed`] is last. All of
+    /// it takes at most [`Config::shutdown_timeout`], and the wait for the last store as long again.
+    pub fn close(&mut self, now: Instant) {
         self.see(now);
         if self.life != Life::Open {
             return;
         }
-        self.life = Life::Closing { is_saved: false };
+        self.life = Life::Closing { is_stored: false };
         self.to_start.clear();
         self.timers.set(Timer::NextStart, None);
         self.timers.set(Timer::Reload, None);
@@ -260,7 +259,7 @@ impl Master {
             *waits = false;
         }
         if self.streams.close(id) {
-            self.event(Event::StreamEnded { stream: id });
+            self.event(Event::StreamEnded { id });
         }
     }
 
@@ -271,20 +270,17 @@ impl Master {
         self.pump(id);
     }
 
-    /// A process runs.
-    pub fn handle_started(&mut self, run: RunId, now: Instant) {
+    /// A process runs, or could not be started.
+    pub fn handle_started(&mut self, run: RunId, outcome: Result<(), StartFailed>, now: Instant) {
         self.see(now);
         let Some(id) = self.runs.get(&run).cloned() else { return };
+        if outcome.is_err() {
+            return self.run_ended(run, End::Failed);
+        }
         if matches!(self.records[&id].process, Process::Alive(_)) {
             self.set_status(&id, Status::Running);
             self.publish(EventKind::Update, &id);
         }
-    }
-
-    /// A process could not be started.
-    pub fn handle_start_failed(&mut self, run: RunId, _failed: StartFailed, now: Instant) {
-        self.see(now);
-        self.run_ended(run, End::Failed);
     }
 
     /// A process has written a line, given without its line break. What holds a report of figures is taken for that and goes
@@ -320,29 +316,29 @@ impl Master {
         }
     }
 
-    /// A snapshot was saved, or was not.
-    pub fn handle_saved(&mut self, id: SaveId, outcome: Result<(), SaveFailed>, now: Instant) {
+    /// A snapshot was stored, or was not.
+    pub fn handle_stored(&mut self, id: StoreId, outcome: Result<(), StoreFailed>, now: Instant) {
         self.see(now);
         let target = match Some(id) {
-            id if id == self.saving => SaveTarget::State,
-            id if id == self.backing_up => SaveTarget::Backup,
+            id if id == self.storing => StoreTarget::State,
+            id if id == self.backing_up => StoreTarget::Backup,
             _ => return,
         };
         if outcome.is_err() && self.life != Life::Closed {
-            self.event(Event::SaveFailed { target });
+            self.event(Event::StoreFailed { target });
         }
-        if target == SaveTarget::Backup {
+        if target == StoreTarget::Backup {
             self.backing_up = None;
             return;
         }
-        self.saving = None;
+        self.storing = None;
         match (self.life, outcome) {
             (Life::Open, Err(_)) => {
                 self.is_changed = true;
-                self.arm(Timer::Save, self.config.save_retry);
+                self.arm(Timer::Store, self.config.store_retry);
             }
-            (Life::Open, Ok(())) if self.is_changed => self.arm(Timer::Save, self.config.save_delay),
-            (Life::Closing { is_saved: true }, _) => self.close(),
+            (Life::Open, Ok(())) if self.is_changed => self.arm(Timer::Store, self.config.store_delay),
+            (Life::Closing { is_stored: true }, _) => self.finish(),
             (Life::Closing { .. }, _) => self.proceed_closing(),
             (Life::Open | Life::Closed, _) => {}
         }
@@ -390,7 +386,7 @@ impl Master {
 
     /// Returns the API key.
     #[must_use]
-    pub fn key(&self) -> &ApiKey {
+    pub fn key(&self) -> &Secret {
         &self.key
     }
 
@@ -411,7 +407,7 @@ impl Master {
         self.streams.len()
     }
 
-    /// Returns the state as it would be saved now.
+    /// Returns the state as it would be stored now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let stored = |record: &Record| {
@@ -468,9 +464,9 @@ impl Master {
             }
             Timer::NextStart => self.start_next(),
             Timer::EndStreams => self.end_streams(),
-            Timer::Save => self.save(),
+            Timer::Store => self.store(),
             Timer::Reload => self.reload(at),
-            Timer::LastSave => self.close(),
+            Timer::LastStore => self.finish(),
             Timer::Shutdown => self.close_late(),
         }
     }
@@ -500,7 +496,7 @@ impl Master {
     pub(super) fn unix_nanoseconds(&self) -> i128 {
         let since = self.now.saturating_duration_since(self.began).as_nanos();
         let since = i128::try_from(since).unwrap_or(i128::MAX);
-        self.config.unix_nanoseconds.saturating_add(since)
+        (i128::from(self.config.unix_milliseconds) * 1_000_000).saturating_add(since)
     }
 
     pub(super) fn respond(&mut self, id: ExchangeId, response: Response<Bytes>) {

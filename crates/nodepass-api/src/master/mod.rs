@@ -1,7 +1,7 @@
 //! The master's role: it owns instances and serves the API. §3, §5, §7.
 //!
 //! [`Master`] is the machine. It answers requests, keeps event streams supplied, decides when processes are started and
-//! stopped, counts what they report, and says when its state is to be saved. Processes, dials, files and figures of the
+//! stopped, counts what they report, and says when its state is to be stored. Processes, dials, files and figures of the
 //! machine are its application's: they are outputs, and what becomes of them is an input.
 //!
 //! Where the original's releases differ, [`Compat`] says whom to follow.
@@ -30,7 +30,7 @@ pub use config::{Config, ConfigError, Paths, Silence};
 pub use entropy::Entropy;
 pub use machine::{Master, State};
 pub use output::{
-    DialId, Event, ExchangeId, Output, RunId, SaveFailed, SaveId, SaveTarget, StartFailed, SystemFigures,
+    DialId, Event, ExchangeId, Output, RunId, StartFailed, StoreFailed, StoreId, StoreTarget, SystemFigures,
     SystemId,
 };
 pub use snapshot::{Snapshot, SnapshotError};

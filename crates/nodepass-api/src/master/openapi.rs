@@ -1,4 +1,4 @@
-//! The document that describes the API. §3.1, §3.2, §4.
+//! The document that describes the API. §3, §4.
 
 use serde_json::{Map, Value, json};
 

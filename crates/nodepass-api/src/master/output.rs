@@ -1,6 +1,6 @@
 //! What a master asks of its driver, and the news it has.
 
-use crate::ApiKey;
+use crate::Secret;
 use crate::wire::{InstanceId, InstanceKind, Status};
 use bytes::Bytes;
 use http::Response;
@@ -23,14 +23,14 @@ pub struct DialId(pub(super) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SystemId(pub(super) u64);
 
-/// Names a save; never used twice.
+/// Names a store; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SaveId(pub(super) u64);
+pub struct StoreId(pub(super) u64);
 
 /// Where a snapshot goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "the document has these two files")]
-pub enum SaveTarget {
+pub enum StoreTarget {
     /// The state, which the next start reads.
     State,
     /// The one backup, which is written over.
@@ -66,7 +66,7 @@ pub enum Output {
         /// The exchange.
         id: ExchangeId,
     },
-    /// Start a process, then report `handle_started` or `handle_start_failed` once, `handle_line` for each line that it
+    /// Start a process, then report `handle_started` once, `handle_line` for each line that it
     /// writes, and `handle_exited` once when it has ended.
     Start {
         /// Names this run.
@@ -99,12 +99,12 @@ pub enum Output {
         /// Names the look.
         id: SystemId,
     },
-    /// Write this in the place of what is there, all of it or nothing, then report `handle_saved` once.
-    Save {
-        /// Names the save.
-        id: SaveId,
+    /// Write this in the place of what is there, all of it or nothing, then report `handle_stored` once.
+    Store {
+        /// Names the store.
+        id: StoreId,
         /// Where to.
-        target: SaveTarget,
+        target: StoreTarget,
         /// A [`Snapshot`](super::Snapshot). It holds the API key.
         snapshot: Bytes,
     },
@@ -119,17 +119,17 @@ pub enum Event {
     /// There was no key; one was made.
     KeyCreated {
         /// The key.
-        key: ApiKey,
+        key: Secret,
     },
     /// The key was in the snapshot.
     KeyLoaded {
         /// The key.
-        key: ApiKey,
+        key: Secret,
     },
     /// A client has asked for another key; the one before is void.
     KeyRotated {
         /// The key.
-        key: ApiKey,
+        key: Secret,
     },
     /// An instance was made.
     Created {
@@ -158,24 +158,24 @@ pub enum Event {
     /// Somebody reads events.
     StreamOpened {
         /// The exchange.
-        stream: ExchangeId,
+        id: ExchangeId,
     },
     /// A reader is too slow: events were lost.
     EventsLost {
         /// The exchange.
-        stream: ExchangeId,
+        id: ExchangeId,
         /// How many since this was last told.
         lost: u64,
     },
     /// A reader is gone, or was told that the stream ends.
     StreamEnded {
         /// The exchange.
-        stream: ExchangeId,
+        id: ExchangeId,
     },
-    /// The state or the backup could not be saved; the state is tried again.
-    SaveFailed {
+    /// The state or the backup could not be stored; the state is tried again.
+    StoreFailed {
         /// Which.
-        target: SaveTarget,
+        target: StoreTarget,
     },
     /// The master is closed; nothing follows.
     Closed,
@@ -187,11 +187,11 @@ pub enum Event {
 #[expect(clippy::exhaustive_structs, reason = "the master wants no more than the fact")]
 pub struct StartFailed;
 
-/// Something could not be saved.
+/// Something could not be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the snapshot could not be saved")]
+#[error("the snapshot could not be stored")]
 #[expect(clippy::exhaustive_structs, reason = "the master wants no more than the fact")]
-pub struct SaveFailed;
+pub struct StoreFailed;
 
 /// Figures of the machine. All of them are 0 and `cpu` is -1 where they are not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,8 +252,8 @@ impl fmt::Debug for Output {
             Self::Stop { run, force } => write!(f, "Stop({}, force {force})", run.0),
             Self::Dial { id, timeout, .. } => write!(f, "Dial({}, {timeout:?})", id.0),
             Self::ReadSystem { id } => write!(f, "ReadSystem({})", id.0),
-            Self::Save { id, target, snapshot } => {
-                write!(f, "Save({}, {target:?}, {} bytes)", id.0, snapshot.len())
+            Self::Store { id, target, snapshot } => {
+                write!(f, "Store({}, {target:?}, {} bytes)", id.0, snapshot.len())
             }
             Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
         }

@@ -1,4 +1,4 @@
-//! What an instance's process does, and what is done when it has ended. §7.1.
+//! What an instance's process does, and what is done when it has ended. §7.
 //!
 //! ```text
 //!          start                stop

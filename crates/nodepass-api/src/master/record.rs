@@ -1,4 +1,4 @@
-//! An instance as its master keeps it: the object, its counters and its process. §7.1, §7.2.
+//! An instance as its master keeps it: the object, its counters and its process. §7.
 
 use super::process::{Process, Then};
 use crate::wire::{CheckPoint, Instance, Meta, Peer, Status, Tags, Traffic};

@@ -14,7 +14,7 @@ use crate::wire::{
     Action, CreateInstance, EventKind, Info, Instance, InstanceId, MasterAlias, Meta, PatchInstance,
     PutInstance, Status,
 };
-use crate::{ApiKey, Capability};
+use crate::{Capability, Secret};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 
@@ -315,7 +315,7 @@ impl Master {
         Ok(())
     }
 
-    /// Changes an object; an event and a save follow if anything is other than before.
+    /// Changes an object; an event and a store follow if anything is other than before.
     fn change(&mut self, id: &InstanceId, change: impl FnOnce(&mut Instance) -> bool) {
         let Some(record) = self.records.get_mut(id) else { return };
         if change(&mut record.instance) {
@@ -375,7 +375,7 @@ impl Master {
     }
 
     fn rotate_key(&mut self) {
-        let key = ApiKey::new(hex::encode(self.config.entropy.draw::<16>()));
+        let key = Secret::new(hex::encode(self.config.entropy.draw::<16>()));
         self.key_record.url = key.expose().into();
         self.key = key.clone();
         self.event(Event::KeyRotated { key });
@@ -458,7 +458,7 @@ impl Master {
         }
         self.streams.open(id);
         self.outputs.push_back(Output::OpenBody { id, head: answer::stream() });
-        self.event(Event::StreamOpened { stream: id });
+        self.event(Event::StreamOpened { id });
         self.pump(id);
         Ok(())
     }

@@ -1,6 +1,6 @@
-//! What a master keeps over its end. §7.3.
+//! What a master keeps over its end. §7.
 
-use crate::ApiKey;
+use crate::Secret;
 use crate::wire::{InstanceId, Status, Tags, Traffic};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -57,7 +57,7 @@ pub enum SnapshotError {
 const FORMAT: u32 = 1;
 
 impl Snapshot {
-    pub(super) fn new(key: &ApiKey, master_id: &str, alias: &str, instances: Vec<Stored>) -> Self {
+    pub(super) fn new(key: &Secret, master_id: &str, alias: &str, instances: Vec<Stored>) -> Self {
         Self {
             format: FORMAT,
             key: key.expose().into(),
@@ -67,7 +67,7 @@ impl Snapshot {
         }
     }
 
-    /// Reads what a [`Save`](super::Output::Save) has written.
+    /// Reads what a [`Store`](super::Output::Store) has written.
     ///
     /// # Errors
     /// [`SnapshotError`]: the file is damaged, and the backup may be good.

@@ -1,4 +1,4 @@
-//! Dials: some at a time, others wait for their turn. §3.4.
+//! Dials: some at a time, others wait for their turn. §3.
 
 use super::machine::{Master, Timer};
 use super::{DialId, ExchangeId, Output, answer};

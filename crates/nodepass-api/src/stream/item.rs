@@ -13,7 +13,7 @@ pub enum Item {
     /// How long to wait before a reconnect, as the master wishes. Any length; the reader of it sets bounds.
     Retry(Duration),
     /// A comment that says how many events the master could not send. This crate's master writes it, the original drops in
-    /// silence (§5.5).
+    /// silence (§5).
     Lost(u64),
     /// Another comment: a sign of life, no more.
     Comment,

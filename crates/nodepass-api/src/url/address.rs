@@ -1,4 +1,4 @@
-//! Addresses as processes take them: `host:port`. §6.3.
+//! Addresses as processes take them: `host:port`. §6.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

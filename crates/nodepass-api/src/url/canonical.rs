@@ -1,4 +1,4 @@
-//! The forms that a master stores and shows. §6.2, §6.5.
+//! The forms that a master stores and shows. §6.
 
 use super::escape::{Place, decode, decode_query, is_host_byte};
 use super::text::{Form, Text};

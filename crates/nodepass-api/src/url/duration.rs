@@ -1,4 +1,4 @@
-//! Durations as the original programs read and write them: `1h30m`, `1.5h`, `500ms`. §6.4.
+//! Durations as the original programs read and write them: `1h30m`, `1.5h`, `500ms`. §6.
 
 use std::fmt;
 use std::time::Duration;

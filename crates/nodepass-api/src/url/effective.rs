@@ -1,4 +1,4 @@
-//! What a process makes of its URL. §6.3, §6.4, §6.5.
+//! What a process makes of its URL. §6.
 
 use super::address::{Address, AddressError, Host, Port};
 use super::duration::{self, Shown};

@@ -1,4 +1,4 @@
-//! Percent-encoding as the original programs write and read it. §6.2.
+//! Percent-encoding as the original programs write and read it. §6.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use std::borrow::Cow;

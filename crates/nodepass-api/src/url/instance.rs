@@ -1,4 +1,4 @@
-//! The URL of a server or client. §6.1, §6.3.
+//! The URL of a server or client. §6.
 
 use super::escape::{decode, decode_text};
 use super::query::{self, pairs};
@@ -178,7 +178,7 @@ impl InstanceUrl {
         pieces.filter(|piece| query::is_dropped(piece)).count()
     }
 
-    /// Returns the form in which a master stores it as the instance's `url`. §6.2.
+    /// Returns the form in which a master stores it as the instance's `url`. §6.
     ///
     /// The scheme is in lower case, parameters are sorted by name and written anew, and what the master hands down is
     /// added. This form of this form is itself.
@@ -188,7 +188,7 @@ impl InstanceUrl {
     }
 
     /// Returns what a master shows as the instance's `config`: the stored form with every default spelled out. `None` for
-    /// releases before 1.7.0, which have none, and for the Rust port, which leaves it empty. §6.5.
+    /// releases before 1.7.0, which have none, and for the Rust port, which leaves it empty. §6.
     #[must_use]
     pub fn config(&self, inherited: &Inherited, release: Release) -> Option<String> {
         canonical::config(self, inherited, release)

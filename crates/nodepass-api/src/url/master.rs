@@ -1,4 +1,4 @@
-//! The URL of a master. §6.6.
+//! The URL of a master. §6.
 
 use super::escape::decode_text;
 use super::instance::{ParseError, Redacted, parse_text};

@@ -1,4 +1,4 @@
-//! The parameters of instance URLs: which there are, since when and for whom. §6.4, §6.5.
+//! The parameters of instance URLs: which there are, since when and for whom. §6.
 
 use super::Role;
 use crate::Release;

@@ -1,4 +1,4 @@
-//! Pairs of the query. §6.2.
+//! Pairs of the query. §6.
 
 use super::escape::{decode_query_text, is_well_formed, masked};
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! The grammar that masters read URLs with, as offsets into one text. §6.1.
+//! The grammar that masters read URLs with, as offsets into one text. §6.
 
 use super::escape::{self, escaped_byte, is_host_byte};
 use std::hash::{Hash, Hasher};

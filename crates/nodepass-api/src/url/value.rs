@@ -1,4 +1,4 @@
-//! What the values of parameters mean. §6.4, §6.5.
+//! What the values of parameters mean. §6.
 
 use std::borrow::Cow;
 use std::fmt;

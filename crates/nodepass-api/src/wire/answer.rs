@@ -1,4 +1,4 @@
-//! Bodies of answers. §3, §3.6, and the document's envelope.
+//! Bodies of answers. §3, and the document's envelope.
 
 use super::object::object;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! What an instance's process reports about itself. §5.6.
+//! What an instance's process reports about itself. §5.
 
 use super::Traffic;
 use std::fmt;

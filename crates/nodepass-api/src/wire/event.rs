@@ -1,4 +1,4 @@
-//! Events. §5.2.
+//! Events. §5.
 
 use super::object::{object, open_enumeration};
 use super::{EventTime, Instance};
@@ -27,7 +27,7 @@ object! {
     quick
     /// The data of one event. `Debug` shows its kind and the instance's id.
     ///
-    /// The instance is as it was when the event was written, not as it was when something happened (§5.2).
+    /// The instance is as it was when the event was written, not as it was when something happened (§5).
     pub struct InstanceEvent {
         /// What it is about.
         required "type" kind: EventKind,

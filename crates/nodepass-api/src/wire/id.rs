@@ -1,4 +1,4 @@
-//! Ids of instances. §3.5, §7.4.
+//! Ids of instances. §3, §7.
 
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};

@@ -1,9 +1,9 @@
-//! The master about itself, and what a dial found. §3.2, §3.4.
+//! The master about itself, and what a dial found. §3.
 
 use super::object::object;
 
 object! {
-    /// What `/info` says. Which members there are depends on the release (§3.2). A figure of 0 or -1 is one that the master
+    /// What `/info` says. Which members there are depends on the release (§3). A figure of 0 or -1 is one that the master
     /// cannot get; none is ever beyond 2⁶³ bytes.
     #[derive(Debug)]
     pub struct Info {

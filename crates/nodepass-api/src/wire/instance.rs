@@ -2,7 +2,7 @@
 
 use super::InstanceId;
 use super::object::{object, open_enumeration};
-use crate::ApiKey;
+use crate::Secret;
 use crate::url::Role;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,9 +50,9 @@ object! {
         required "type" kind: InstanceKind,
         /// How it is.
         required "status" status: Status,
-        /// The URL in its canonical form (§6.2); of the key record the API key.
+        /// The URL in its canonical form (§6); of the key record the API key.
         required "url" url: Box<str>,
-        /// The URL with every default of its role spelled out (§6.5); of the key record the master's id. Since 1.7.
+        /// The URL with every default of its role spelled out (§6); of the key record the master's id. Since 1.7.
         optional "config" config: Box<str>,
         /// Whether it is started when the master starts. Since 1.5.
         optional "restart" restart: bool,
@@ -151,8 +151,8 @@ impl Instance {
 
     /// Returns the API key, if this is the record that holds it.
     #[must_use]
-    pub fn api_key(&self) -> Option<ApiKey> {
-        self.id.is_key_record().then(|| ApiKey::new(&*self.url))
+    pub fn api_key(&self) -> Option<Secret> {
+        self.id.is_key_record().then(|| Secret::new(&*self.url))
     }
 }
 

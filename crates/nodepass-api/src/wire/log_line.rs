@@ -1,4 +1,4 @@
-//! Lines that processes write for people. §5.3.
+//! Lines that processes write for people. §5.
 
 use std::borrow::Cow;
 use std::fmt;

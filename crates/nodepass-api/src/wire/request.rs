@@ -1,4 +1,4 @@
-//! Bodies of requests, as clients write them and as masters read them. §3.1.
+//! Bodies of requests, as clients write them and as masters read them. §3.
 
 use super::object::{Name, object};
 use super::{Meta, Peer, Tags};

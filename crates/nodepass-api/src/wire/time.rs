@@ -1,4 +1,4 @@
-//! Times of events. §5.2.
+//! Times of events. §5.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -8,7 +8,7 @@ use nodepass_api::client::{
     Client, Config, Delivery, Event, Failure, FailureKind, Output, Reply, RequestId, StreamId,
 };
 use nodepass_api::fleet::Change;
-use nodepass_api::{ApiKey, Instant};
+use nodepass_api::{Instant, Secret};
 use std::time::Duration;
 use testkit::forward_machine;
 
@@ -22,7 +22,7 @@ pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const OTHER_KEY: &str = "fedcba9876543210fedcba9876543210";
 
 pub(crate) fn config() -> Config {
-    let mut config = Config::new("http://h:9090/api".parse().unwrap(), ApiKey::new(KEY));
+    let mut config = Config::new("http://h:9090/api".parse().unwrap(), Secret::new(KEY));
     config.resync_interval = None;
     config.info_interval = None;
     config
@@ -204,26 +204,26 @@ impl Played {
 
 pub(crate) fn event_line(event: &Event) -> String {
     match event {
-        Event::Answered { result: Ok(Reply::Instance { instance, ignored }), .. } if ignored.is_empty() => {
+        Event::Answered { outcome: Ok(Reply::Instance { instance, ignored }), .. } if ignored.is_empty() => {
             format!("answered {}", instance.id)
         }
-        Event::Answered { result: Ok(Reply::Instance { instance, ignored }), .. } => {
+        Event::Answered { outcome: Ok(Reply::Instance { instance, ignored }), .. } => {
             format!("answered {} without {ignored:?}", instance.id)
         }
-        Event::Answered { result: Ok(reply), .. } => format!("answered {reply:?}"),
-        Event::Answered { result: Err(error), .. } => format!("answered: {error}"),
+        Event::Answered { outcome: Ok(reply), .. } => format!("answered {reply:?}"),
+        Event::Answered { outcome: Err(error), .. } => format!("answered: {error}"),
         Event::Found { base } => format!("found {base}"),
-        Event::NotFound { why, .. } => format!("not found: {why}"),
+        Event::NotFound { reason, .. } => format!("not found: {reason}"),
         Event::Info { .. } => "info".to_owned(),
-        Event::ListFailed { why, wait } => format!("list failed, again in {wait:?}: {why}"),
-        Event::InfoFailed { why } => format!("info failed: {why}"),
+        Event::ListFailed { reason, wait } => format!("list failed, again in {wait:?}: {reason}"),
+        Event::InfoFailed { reason } => format!("info failed: {reason}"),
         Event::Change(Change::Added(id)) => format!("added {id}"),
         Event::Change(Change::Removed(id)) => format!("removed {id}"),
         Event::Change(Change::Updated { id, .. }) => format!("updated {id}"),
         Event::Change(Change::Logged { id, .. }) => format!("logged {id}"),
         Event::Change(Change::Rates { id, .. }) => format!("rates {id}"),
         Event::Change(change) => format!("{change:?}"),
-        Event::Reconnecting { failures, why, .. } => format!("reconnecting after {failures}: {why}"),
+        Event::Reconnecting { failures, reason, .. } => format!("reconnecting after {failures}: {reason}"),
         Event::KeyRotated { source, .. } => format!("key rotated by {source:?}"),
         Event::KeyRefused(problem) => format!("key refused: {problem}"),
         Event::Synced { added, removed, repaired } => format!("synced +{added} -{removed} ~{repaired}"),

@@ -6,8 +6,8 @@
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use nodepass_api::master::{
-    Compat, Config, DialId, Entropy, Event, ExchangeId, Master, Output, RunId, SaveId, Snapshot, StartFailed,
-    SystemFigures, SystemId,
+    Compat, Config, DialId, Entropy, Event, ExchangeId, Master, Output, RunId, Snapshot, StartFailed,
+    StoreId, SystemFigures, SystemId,
 };
 use nodepass_api::stream::{EventReader, Item};
 use nodepass_api::wire::{CheckPoint, Instance, Traffic};
@@ -30,10 +30,10 @@ pub struct Under(pub Master);
 
 testkit::forward_machine!(Under, Output);
 
-/// Settings for tests: nothing is saved by itself.
+/// Settings for tests: nothing is stored by itself.
 pub fn config(compat: Compat) -> Config {
     let mut config = Config::new(compat, Entropy::new([7; 32]));
-    config.save_delay = NEVER;
+    config.store_delay = NEVER;
     config
 }
 
@@ -44,7 +44,7 @@ pub struct Fixture {
     pub runs: BTreeMap<String, RunId>,
     pub dials: Vec<DialId>,
     pub systems: Vec<SystemId>,
-    pub saves: Vec<(SaveId, Bytes)>,
+    pub stores: Vec<(StoreId, Bytes)>,
     pub streams: Vec<ExchangeId>,
     /// The last answer.
     pub answer: Option<(ExchangeId, Response<Bytes>)>,
@@ -72,7 +72,7 @@ impl Fixture {
             runs: BTreeMap::new(),
             dials: Vec::new(),
             systems: Vec::new(),
-            saves: Vec::new(),
+            stores: Vec::new(),
             streams: Vec::new(),
             answer: None,
         }
@@ -149,7 +149,7 @@ impl Fixture {
         let now = self.now;
         while let Some(output) = self.master.0.poll_output() {
             match &output {
-                Output::Start { run, .. } => self.master.0.handle_started(*run, now),
+                Output::Start { run, .. } => self.master.0.handle_started(*run, Ok(()), now),
                 Output::Stop { run, .. } => self.master.0.handle_exited(*run, true, now),
                 Output::Dial { id, .. } => {
                     self.master.0.handle_dialed(*id, Ok(Duration::from_millis(3)), now);
@@ -157,7 +157,7 @@ impl Fixture {
                 Output::ReadSystem { id } => {
                     self.master.0.handle_system(*id, SystemFigures::default(), now);
                 }
-                Output::Save { id, .. } => self.master.0.handle_saved(*id, Ok(()), now),
+                Output::Store { id, .. } => self.master.0.handle_stored(*id, Ok(()), now),
                 Output::PushBody { id, .. } => self.master.0.handle_written(*id, now),
                 _ => {}
             }
@@ -235,12 +235,12 @@ impl Fixture {
     }
 
     pub fn started(&mut self, name: &str) -> Vec<String> {
-        self.master.0.handle_started(self.runs[name], self.now);
+        self.master.0.handle_started(self.runs[name], Ok(()), self.now);
         self.drain()
     }
 
     pub fn start_failed(&mut self, name: &str) -> Vec<String> {
-        self.master.0.handle_start_failed(self.runs[name], StartFailed, self.now);
+        self.master.0.handle_started(self.runs[name], Err(StartFailed), self.now);
         self.drain()
     }
 
@@ -357,9 +357,9 @@ impl Fixture {
                 self.systems.push(id);
                 "read system".to_owned()
             }
-            Output::Save { id, target, snapshot } => {
-                self.saves.push((id, snapshot));
-                format!("save {target:?}")
+            Output::Store { id, target, snapshot } => {
+                self.stores.push((id, snapshot));
+                format!("store {target:?}")
             }
             Output::Event(event) => self.event_line(event),
         };
@@ -377,10 +377,10 @@ impl Fixture {
                 format!("{} is {status}", self.name_of(instance.as_str()))
             }
             Event::ProcessStuck { instance, .. } => format!("{} is stuck", self.name_of(instance.as_str())),
-            Event::StreamOpened { stream } => format!("{} opened", self.stream_name(stream)),
-            Event::StreamEnded { stream } => format!("{} ended", self.stream_name(stream)),
-            Event::EventsLost { stream, lost } => format!("{} lost {lost}", self.stream_name(stream)),
-            Event::SaveFailed { target } => format!("{target:?} not saved"),
+            Event::StreamOpened { id } => format!("{} opened", self.stream_name(id)),
+            Event::StreamEnded { id } => format!("{} ended", self.stream_name(id)),
+            Event::EventsLost { id, lost } => format!("{} lost {lost}", self.stream_name(id)),
+            Event::StoreFailed { target } => format!("{target:?} not stored"),
             Event::Closed => "closed".to_owned(),
             other => panic!("{other:?}"),
         }

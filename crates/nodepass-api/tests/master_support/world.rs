@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::master::{
-    Compat, Config, DialId, Entropy, Event, ExchangeId, Master, Output, Paths, RunId, SaveFailed, SaveId,
-    SaveTarget, Silence, Snapshot, StartFailed, State, SystemFigures, SystemId,
+    Compat, Config, DialId, Entropy, Event, ExchangeId, Master, Output, Paths, RunId, Silence, Snapshot,
+    StartFailed, State, StoreFailed, StoreId, StoreTarget, SystemFigures, SystemId,
 };
 use nodepass_api::stream::{EventReader, Item};
 use nodepass_api::wire::{CheckPoint, EventKind, Instance, InstanceId, Traffic};
@@ -41,10 +41,10 @@ pub(crate) struct World {
     past_runs: Vec<RunId>,
     dials: Vec<DialId>,
     systems: Vec<SystemId>,
-    saves: Vec<(SaveId, SaveTarget)>,
+    stores: Vec<(StoreId, StoreTarget)>,
     /// The latest exchange and run.
     last: (Option<ExchangeId>, Option<RunId>),
-    keys: Vec<ApiKey>,
+    keys: Vec<Secret>,
     is_closed: bool,
 }
 
@@ -68,7 +68,7 @@ impl World {
     pub(crate) fn new(choose: &mut Choose<'_>) -> Option<Self> {
         let config = config(choose);
         let snapshot = snapshot(choose);
-        let key = snapshot.is_some().then(|| ApiKey::new(marked(0)));
+        let key = snapshot.is_some().then(|| Secret::new(marked(0)));
         let is_new = snapshot.is_none();
         let mut master = Under(Master::new(config.clone(), snapshot, epoch()).ok()?);
         let first = master.poll_output();
@@ -87,7 +87,7 @@ impl World {
             past_runs: Vec::new(),
             dials: Vec::new(),
             systems: Vec::new(),
-            saves: Vec::new(),
+            stores: Vec::new(),
             last: (None, None),
             keys: vec![master.0.key().clone()],
             is_closed: false,
@@ -104,7 +104,7 @@ impl World {
             7..=10 => self.process(choose),
             11 => self.dialed(choose),
             12 => self.figures(choose),
-            13 => self.saved(choose),
+            13 => self.stored(choose),
             14 => self.written(choose),
             15 => self.cancel(choose),
             16..=17 => self.wait(),
@@ -113,7 +113,7 @@ impl World {
                 self.now += Duration::from_millis(times[choose(times.len())]);
             }
             _ => match choose(8) {
-                0 => self.master.0.shutdown(self.now),
+                0 => self.master.0.close(self.now),
                 1 => self.wait_almost(),
                 2 => self.check_readers(),
                 _ => {
@@ -128,7 +128,7 @@ impl World {
     /// Ends the master, with a driver that does nothing any more.
     pub(crate) fn end(mut self) {
         self.check_readers();
-        self.master.0.shutdown(self.now);
+        self.master.0.close(self.now);
         self.settle();
         let bound = self.config.shutdown_timeout.saturating_mul(2) + Duration::from_millis(1);
         for (at, output) in advance(&mut self.master, self.now + bound) {
@@ -223,12 +223,12 @@ impl World {
         let (master, now) = (&mut self.master.0, self.now);
         let is_over = match choose(8) {
             0..=2 => {
-                master.handle_started(run, now);
+                master.handle_started(run, Ok(()), now);
                 false
             }
             choice @ 3..=4 => {
                 if choice == 3 {
-                    master.handle_start_failed(run, StartFailed, now);
+                    master.handle_started(run, Err(StartFailed), now);
                 } else {
                     master.handle_exited(run, choose(2) == 0, now);
                 }
@@ -266,13 +266,13 @@ impl World {
         }
     }
 
-    fn saved(&mut self, choose: &mut Choose<'_>) {
-        if self.saves.is_empty() {
+    fn stored(&mut self, choose: &mut Choose<'_>) {
+        if self.stores.is_empty() {
             return;
         }
-        let (id, _) = self.saves.remove(choose(self.saves.len()));
-        let outcome = if choose(3) == 0 { Err(SaveFailed) } else { Ok(()) };
-        self.master.0.handle_saved(id, outcome, self.now);
+        let (id, _) = self.stores.remove(choose(self.stores.len()));
+        let outcome = if choose(3) == 0 { Err(StoreFailed) } else { Ok(()) };
+        self.master.0.handle_stored(id, outcome, self.now);
     }
 
     fn written(&mut self, choose: &mut Choose<'_>) {
@@ -375,10 +375,10 @@ impl World {
             }
             Output::Dial { id, .. } => self.dials.push(id),
             Output::ReadSystem { id } => self.systems.push(id),
-            Output::Save { id, target, snapshot } => {
-                let snapshot = Snapshot::decode(&snapshot).expect("rule: what is saved can be read");
+            Output::Store { id, target, snapshot } => {
+                let snapshot = Snapshot::decode(&snapshot).expect("rule: what is stored can be read");
                 assert_debug_hides(&snapshot);
-                self.saves.push((id, target));
+                self.stores.push((id, target));
             }
             Output::Event(event) => self.event(event),
         }
@@ -392,11 +392,11 @@ impl World {
                 assert!(self.runs[&run].is_forced, "rule: a process is made to end before it is given up");
                 self.run_is_over(run);
             }
-            Event::EventsLost { stream, lost } => {
+            Event::EventsLost { id: stream, lost } => {
                 assert!(lost > 0);
                 self.streams.get_mut(&stream).expect("rule: a loss is of an open stream").has_lost = true;
             }
-            Event::StreamEnded { stream } => {
+            Event::StreamEnded { id: stream } => {
                 assert!(!self.streams.contains_key(&stream), "rule: an end is told once it is one");
             }
             Event::Closed => self.is_closed = true,
@@ -483,7 +483,7 @@ fn config(choose: &mut Choose<'_>) -> Config {
     config.restart_pause = short(choose, config.restart_pause);
     config.start_spacing = short(choose, config.start_spacing);
     config.stop_timeout = short(choose, config.stop_timeout);
-    config.save_delay = short(choose, config.save_delay);
+    config.store_delay = short(choose, config.store_delay);
     config.shutdown_timeout = short(choose, config.shutdown_timeout);
     config
 }

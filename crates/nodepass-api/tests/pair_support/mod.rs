@@ -13,7 +13,7 @@ use nodepass_api::client::{self, CallId, Client, CommandError, Event, Reply, Req
 use nodepass_api::fleet::Change;
 use nodepass_api::master::{self, Compat, Entropy, Master, Snapshot};
 use nodepass_api::wire::Instance;
-use nodepass_api::{ApiKey, Instant};
+use nodepass_api::{Instant, Secret};
 use processes::Processes;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -64,7 +64,7 @@ pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) network: Network,
     pub(crate) processes: Processes,
-    /// What was saved last, and the backup.
+    /// What was stored last, and the backup.
     pub(crate) disk: [Option<Bytes>; 2],
     pub(crate) random: Random,
     /// Masters that were started.
@@ -167,8 +167,8 @@ impl World {
 
     fn carry_out_for_client(&mut self, output: client::Output) {
         match output {
-            client::Output::Event(Event::Answered { id, result }) => {
-                assert!(self.answers.insert(id, result).is_none(), "a call is answered once");
+            client::Output::Event(Event::Answered { id, outcome }) => {
+                assert!(self.answers.insert(id, outcome).is_none(), "a call is answered once");
             }
             client::Output::Event(event) => self.events.push_back(event),
             other => self.send(other),
@@ -226,7 +226,7 @@ impl World {
 
     // The master's life
 
-    /// The master is killed: nothing is saved, nothing is said.
+    /// The master is killed: nothing is stored, nothing is said.
     pub(crate) fn kill(&mut self) {
         self.master = None;
         self.processes.clear();
@@ -238,7 +238,7 @@ impl World {
     /// The master is asked to end, and does.
     pub(crate) fn shut_down(&mut self) {
         let now = self.now;
-        self.master().shutdown(now);
+        self.master().close(now);
         self.settle();
         self.run_until(seconds(20), |world| world.master.as_ref().is_some_and(|master| master.0.is_closed()));
         self.kill();
@@ -255,7 +255,7 @@ impl World {
     /// Returns the stream that was opened first.
     pub(crate) fn first_stream(&self) -> master::ExchangeId {
         let opened = self.master_events.iter().find_map(|event| match event {
-            master::Event::StreamOpened { stream } => Some(*stream),
+            master::Event::StreamOpened { id } => Some(*id),
             _ => None,
         });
         opened.expect("there is one")
@@ -324,7 +324,7 @@ fn client_sees(known: &Instance, real: &Instance) -> nodepass_api::fleet::Change
 
 fn name(event: &Event) -> String {
     match event {
-        Event::Reconnecting { why, .. } => format!("reconnecting: {why}"),
+        Event::Reconnecting { reason, .. } => format!("reconnecting: {reason}"),
         Event::KeyRotated { source, .. } => format!("key rotated by {source:?}"),
         Event::Synced { added, removed, repaired } => format!("synced +{added} -{removed} ~{repaired}"),
         Event::Found { .. } => "found".to_owned(),
@@ -342,6 +342,6 @@ fn new_master(setting: &Setting, starts: u8, snapshot: Option<Snapshot>, now: In
 }
 
 /// Returns the key, as it is given to a client.
-pub(crate) fn key_of(world: &mut World) -> ApiKey {
+pub(crate) fn key_of(world: &mut World) -> Secret {
     world.master().key().clone()
 }

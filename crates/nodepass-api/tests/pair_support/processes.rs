@@ -4,7 +4,7 @@ use super::{World, millis, seconds};
 use bytes::Bytes;
 use nodepass_api::Instant;
 use nodepass_api::master::{
-    DialId, Output, RunId, SaveFailed, SaveId, SaveTarget, StartFailed, SystemFigures, SystemId,
+    DialId, Output, RunId, StartFailed, StoreFailed, StoreId, StoreTarget, SystemFigures, SystemId,
 };
 use nodepass_api::wire::{CheckPoint, Traffic};
 use std::collections::BTreeMap;
@@ -16,8 +16,8 @@ pub(crate) struct Processes {
     alive: BTreeMap<RunId, Traffic>,
     /// How many of a thousand starts fail, and how many of a thousand reports are a process's last.
     pub(crate) failures: u16,
-    /// How many of a thousand saves fail.
-    pub(crate) bad_saves: u16,
+    /// How many of a thousand stores fail.
+    pub(crate) bad_stores: u16,
     /// Processes that say nothing.
     pub(crate) are_mute: bool,
 }
@@ -27,7 +27,7 @@ enum Work {
     StartFailed(RunId),
     Report(RunId),
     Stopped(RunId),
-    Saved(SaveId, SaveTarget, Bytes),
+    Stored(StoreId, StoreTarget, Bytes),
     System(SystemId),
     Dialed(DialId),
 }
@@ -76,8 +76,8 @@ impl World {
             Output::Stop { run, .. } => self.processes.work.push(soon + millis(20), Work::Stopped(run)),
             Output::Dial { id, .. } => self.processes.work.push(soon, Work::Dialed(id)),
             Output::ReadSystem { id } => self.processes.work.push(soon, Work::System(id)),
-            Output::Save { id, target, snapshot } => {
-                self.processes.work.push(soon, Work::Saved(id, target, snapshot));
+            Output::Store { id, target, snapshot } => {
+                self.processes.work.push(soon, Work::Stored(id, target, snapshot));
             }
             Output::Event(event) => self.master_events.push_back(event),
         }
@@ -92,12 +92,12 @@ impl World {
         match work {
             Work::Started(run) => {
                 self.processes.alive.insert(run, Traffic::default());
-                master.handle_started(run, now);
+                master.handle_started(run, Ok(()), now);
                 master.handle_line(run, "Init log level: INFO", now);
                 master.handle_line(run, &line("INFO", 32, "Server started: 127.0.0.1:1"), now);
                 self.processes.work.push(now + seconds(5), Work::Report(run));
             }
-            Work::StartFailed(run) => master.handle_start_failed(run, StartFailed, now),
+            Work::StartFailed(run) => master.handle_started(run, Err(StartFailed), now),
             Work::Report(run) => {
                 let Some(traffic) = self.processes.alive.get_mut(&run) else { return true };
                 self.processes.work.push(now + seconds(5), Work::Report(run));
@@ -124,13 +124,13 @@ impl World {
                 }
                 master.handle_exited(run, true, now);
             }
-            Work::Saved(id, target, snapshot) => {
-                let fails = self.random.chance(self.processes.bad_saves);
+            Work::Stored(id, target, snapshot) => {
+                let fails = self.random.chance(self.processes.bad_stores);
                 if !fails {
-                    self.disk[usize::from(target == SaveTarget::Backup)] = Some(snapshot);
+                    self.disk[usize::from(target == StoreTarget::Backup)] = Some(snapshot);
                 }
-                let outcome = if fails { Err(SaveFailed) } else { Ok(()) };
-                master.handle_saved(id, outcome, now);
+                let outcome = if fails { Err(StoreFailed) } else { Ok(()) };
+                master.handle_stored(id, outcome, now);
             }
             Work::System(id) => {
                 let figures =

@@ -1,7 +1,7 @@
 //! A NodePass master: serves the API, and really forwards TCP for its instances.
 
 use clap::{Parser, ValueEnum};
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::master::{Compat, Config, Entropy, Event, Master, Paths, Silence, Snapshot};
 use nodepass_api::url::{MasterUrl, Rules, TlsMode, parse_duration};
 use nodepass_example::address::Address;
@@ -48,7 +48,7 @@ struct Arguments {
     /// How often the backup is written and instances in error are restarted. Else NP_RELOAD_INTERVAL, else 1h.
     #[arg(long, value_parser = program::duration)]
     reload_interval: Option<Duration>,
-    /// How long ending the master may take, and the wait for the last save as long again. Else NP_SHUTDOWN_TIMEOUT, else 5s.
+    /// How long ending the master may take, and the wait for the last store as long again. Else NP_SHUTDOWN_TIMEOUT, else 5s.
     #[arg(long, value_parser = program::duration)]
     shutdown_timeout: Option<Duration>,
     /// How long an instance may take to stop before it is made to.
@@ -60,12 +60,12 @@ struct Arguments {
     /// The wait between two starts when the master starts.
     #[arg(long, default_value = "100ms", value_parser = program::duration)]
     start_spacing: Duration,
-    /// How long after a change the state is saved.
+    /// How long after a change the state is stored.
     #[arg(long, default_value = "100ms", value_parser = program::duration)]
-    save_delay: Duration,
-    /// How long after a failure saving is tried again.
+    store_delay: Duration,
+    /// How long after a failure storing is tried again.
     #[arg(long, default_value = "5s", value_parser = program::duration)]
-    save_retry: Duration,
+    store_retry: Duration,
     /// How long reading this machine's figures may take.
     #[arg(long, default_value = "2s", value_parser = program::duration)]
     system_timeout: Duration,
@@ -168,7 +168,7 @@ fn configure(arguments: &Arguments, url: &MasterUrl) -> Result<(Config, Option<T
     config.os = system::os().into();
     config.arch = system::arch().into();
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    config.unix_nanoseconds = i128::try_from(since.as_nanos()).unwrap_or_default();
+    config.unix_milliseconds = i64::try_from(since.as_millis()).unwrap_or_default();
     if arguments.refuse {
         config.silence = Silence::Refuse;
     }
@@ -178,12 +178,12 @@ fn configure(arguments: &Arguments, url: &MasterUrl) -> Result<(Config, Option<T
     set(&mut config.report_interval, arguments.report_interval, "NP_REPORT_INTERVAL");
     set(&mut config.reload_interval, arguments.reload_interval, "NP_RELOAD_INTERVAL");
     set(&mut config.shutdown_timeout, arguments.shutdown_timeout, "NP_SHUTDOWN_TIMEOUT");
-    config.save_retry = arguments.save_retry;
+    config.store_retry = arguments.store_retry;
     config.system_timeout = arguments.system_timeout;
     config.stop_timeout = arguments.stop_timeout;
     config.restart_pause = arguments.restart_pause;
     config.start_spacing = arguments.start_spacing;
-    config.save_delay = arguments.save_delay;
+    config.store_delay = arguments.store_delay;
     config.dial_wait = arguments.dial_wait;
     config.stream_queue = arguments.stream_queue;
     config.announces_loss = arguments.announce_loss;
@@ -221,7 +221,7 @@ fn restore(path: &Path) -> Result<Option<Snapshot>, String> {
 }
 
 fn show(printer: Printer, key_file: &Path, event: &Event) {
-    let write = |name: &str, key: &ApiKey| {
+    let write = |name: &str, key: &Secret| {
         let written = state_file::write(key_file, format!("{}\n", key.expose()).as_bytes());
         let error = written.err().map(|error| error.to_string());
         match error {
@@ -243,9 +243,9 @@ fn show(printer: Printer, key_file: &Path, event: &Event) {
         Event::StreamOpened { .. } => printer.event("stream_opened", json!({})),
         Event::StreamEnded { .. } => printer.event("stream_ended", json!({})),
         Event::EventsLost { lost, .. } => printer.event("events_lost", json!({"lost": lost})),
-        Event::SaveFailed { target } => {
+        Event::StoreFailed { target } => {
             printer.event(
-                "save_failed",
+                "store_failed",
                 json!({"error": format!("the {target:?} was not saved").to_lowercase()}),
             );
         }

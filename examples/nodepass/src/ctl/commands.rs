@@ -264,7 +264,7 @@ fn unexpected(reply: &Reply) -> Problem {
     Problem::Refused(format!("the answer is of another kind: {reply:?}"), "check --url")
 }
 
-fn write_key(file: &Path, key: &nodepass_api::ApiKey) -> Result<(), Problem> {
+fn write_key(file: &Path, key: &nodepass_api::Secret) -> Result<(), Problem> {
     state_file::write(file, format!("{}\n", key.expose()).as_bytes()).map_err(|error| {
         Problem::Refused(
             format!("the key was not written to {}: {error}", file.display()),

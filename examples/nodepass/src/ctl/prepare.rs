@@ -3,7 +3,7 @@
 use super::arguments::{Arguments, WatchArguments};
 use crate::connector::Connector;
 use crate::tls::{self, Trust};
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::client::{Client, Config, Monitoring};
 use std::path::Path;
 use std::time::{Instant, SystemTime};
@@ -72,19 +72,19 @@ pub fn client(arguments: &Arguments, config: Config) -> Result<(Client, Connecto
 ///
 /// # Errors
 /// What is wrong with the file.
-pub fn read_key(path: &Path) -> Result<ApiKey, String> {
+pub fn read_key(path: &Path) -> Result<Secret, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     match text.trim() {
         "" => Err(format!("{}: the file is empty", path.display())),
-        key => Ok(ApiKey::new(key)),
+        key => Ok(Secret::new(key)),
     }
 }
 
-fn key(arguments: &Arguments) -> Result<ApiKey, String> {
+fn key(arguments: &Arguments) -> Result<Secret, String> {
     match (&arguments.key_file, &arguments.key) {
         (Some(file), _) => read_key(file).map_err(|problem| format!("--key-file: {problem}")),
-        (None, Some(key)) => Ok(ApiKey::new(key.trim())),
+        (None, Some(key)) => Ok(Secret::new(key.trim())),
         // A master without a key wants none.
-        (None, None) => Ok(ApiKey::new(std::env::var(KEY_VARIABLE).unwrap_or_default().trim())),
+        (None, None) => Ok(Secret::new(std::env::var(KEY_VARIABLE).unwrap_or_default().trim())),
     }
 }

@@ -66,8 +66,8 @@ impl Session {
             self.handle.order(command).await.ok_or_else(ended)?.map_err(|error| self.refused(error))?;
         while let Some(event) = self.news.recv().await {
             match event {
-                Event::Answered { id, result } if id == call => {
-                    return result.map_err(|error| self.problem(&error));
+                Event::Answered { id, outcome } if id == call => {
+                    return outcome.map_err(|error| self.problem(&error));
                 }
                 Event::RotationUnknown => self.is_key_unknown = true,
                 _ => {}
@@ -146,7 +146,7 @@ pub fn hint(error: &RequestError) -> &'static str {
         RequestError::Conflict(_) => "the instance has this URL already",
         RequestError::MethodNotAllowed => "update the master",
         RequestError::WantsTls => "write https:// in --url",
-        RequestError::TooLong { .. } => "try a larger --max-response",
+        RequestError::TooLarge { .. } => "try a larger --max-response",
         RequestError::NotRotated => "this master cannot make another key",
         RequestError::Undecodable(_) => "check --url: this may be no master",
         RequestError::Status { .. } => "look at the master's log",

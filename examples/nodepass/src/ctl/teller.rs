@@ -1,7 +1,7 @@
 //! What there is to tell of events.
 
 use super::mask::{self, Secrets};
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::client::{Client, Event, InfoRates, KeyProblem, KeySource};
 use nodepass_api::fleet::{Change, LogEntry, LogQuery};
 use nodepass_api::wire::{EventKind, Info, Instance, InstanceEvent, InstanceId};
@@ -16,7 +16,7 @@ pub enum News {
     /// The master refuses the key.
     KeyRefused(KeyProblem),
     /// The master has another key.
-    KeyRotated(ApiKey),
+    KeyRotated(Secret),
 }
 
 /// Makes news of events.
@@ -152,20 +152,21 @@ fn plain(event: Event) -> Option<News> {
     let in_ms = |wait: std::time::Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let (name, members) = match event {
         Event::Found { base } => ("found", json!({"url": base.as_str()})),
-        Event::NotFound { why, wait } => {
-            ("reconnecting", json!({"in_ms": in_ms(wait), "reason": why.to_string()}))
+        Event::NotFound { reason, wait } => {
+            ("reconnecting", json!({"in_ms": in_ms(wait), "reason": reason.to_string()}))
         }
         Event::Streaming => ("streaming", json!({})),
         Event::Synced { added, removed, repaired } => {
             ("synced", json!({"added": added, "removed": removed, "repaired": repaired}))
         }
-        Event::ListFailed { why, wait } => {
-            ("list_failed", json!({"in_ms": in_ms(wait), "error": why.to_string()}))
+        Event::ListFailed { reason, wait } => {
+            ("list_failed", json!({"in_ms": in_ms(wait), "error": reason.to_string()}))
         }
-        Event::Reconnecting { wait, failures, why } => {
-            ("reconnecting", json!({"in_ms": in_ms(wait), "failures": failures, "reason": why.to_string()}))
-        }
-        Event::StreamEnded(why) => ("stream_ended", json!({"reason": why.to_string()})),
+        Event::Reconnecting { wait, failures, reason } => (
+            "reconnecting",
+            json!({"in_ms": in_ms(wait), "failures": failures, "reason": reason.to_string()}),
+        ),
+        Event::StreamEnded(reason) => ("stream_ended", json!({"reason": reason.to_string()})),
         Event::PollingStarted => ("polling_started", json!({})),
         Event::PollingStopped => ("polling_stopped", json!({})),
         Event::Lost(count) => ("lost", json!({"events": count})),
@@ -175,7 +176,7 @@ fn plain(event: Event) -> Option<News> {
         Event::Unreachable => ("unreachable", json!({"error": "nothing answers"})),
         Event::Reachable => ("reachable", json!({})),
         Event::Info { info, rates } => ("info", about(&info, rates)),
-        Event::InfoFailed { why } => ("info_failed", json!({"error": why.to_string()})),
+        Event::InfoFailed { reason } => ("info_failed", json!({"error": reason.to_string()})),
         Event::MasterRestarted => ("master_restarted", json!({})),
         Event::VersionChanged { from, to } => ("version_changed", json!({"from": from, "to": to})),
         Event::Closed => ("ended", json!({})),
@@ -219,7 +220,7 @@ mod tests {
     /// Returns the news of each of these frames, as a client with a stream has them.
     fn news_of(frames: &[String]) -> Vec<Vec<News>> {
         let now = Instant::now();
-        let mut config = Config::new("http://h:1".parse().unwrap(), ApiKey::new("k"));
+        let mut config = Config::new("http://h:1".parse().unwrap(), Secret::new("k"));
         config.layout = Some(Layout::Versioned);
         config.tells_events = true;
         let mut client = Client::new(config, now).unwrap();
@@ -265,9 +266,9 @@ mod tests {
 
     #[test]
     fn a_list_that_fails_is_told_with_the_wait() {
-        let why = nodepass_api::client::RequestError::MethodNotAllowed;
+        let reason = nodepass_api::client::RequestError::MethodNotAllowed;
         let wait = std::time::Duration::from_secs(5);
-        let Some(News::Event("list_failed", members)) = plain(Event::ListFailed { why, wait }) else {
+        let Some(News::Event("list_failed", members)) = plain(Event::ListFailed { reason, wait }) else {
             panic!("it is told")
         };
         let expected = json!({"in_ms": 5_000, "error": "the master's release does not know this call"});

@@ -7,7 +7,7 @@ use super::session::{Problem, key_hint};
 use super::teller::{News, Teller};
 use crate::client_driver::{self, Handle};
 use crate::state_file;
-use nodepass_api::ApiKey;
+use nodepass_api::Secret;
 use nodepass_api::client::KeyProblem;
 use nodepass_api::fleet::{LogEntry, LogQuery};
 use nodepass_api::wire::InstanceId;
@@ -166,7 +166,7 @@ impl Follower {
 /// The key, and where another one may come from.
 struct Keys {
     file: Option<PathBuf>,
-    key: ApiKey,
+    key: Secret,
     /// Whether the master has taken one: then somebody has made another, and the file will have it soon.
     was_good: bool,
     refused: Option<KeyProblem>,
@@ -182,7 +182,7 @@ impl Keys {
     }
 
     /// Returns the key of the file, if it is another one than that which is in use.
-    fn other(&self) -> Option<ApiKey> {
+    fn other(&self) -> Option<Secret> {
         let key = prepare::read_key(self.file.as_ref()?).ok()?;
         (key != self.key).then_some(key)
     }

@@ -4,7 +4,7 @@ use super::within;
 use nodepass_api::client::{CallId, Client, CommandError, Config, Event, Reply, RequestError};
 use nodepass_api::master::{self, Compat, Entropy, Master, Snapshot};
 use nodepass_api::url::Rules;
-use nodepass_api::{ApiKey, Instant, Release};
+use nodepass_api::{Instant, Release, Secret};
 use nodepass_example::client_driver::{self, Handle};
 use nodepass_example::connector::Connector;
 use nodepass_example::master_driver::{self, Host};
@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 /// A running master. Aborting `run` kills it.
 pub struct RunningMaster {
     pub address: SocketAddr,
-    pub key: ApiKey,
+    pub key: Secret,
     pub run: JoinHandle<()>,
     end: Option<oneshot::Sender<()>>,
 }
@@ -80,7 +80,7 @@ pub struct RunningClient {
 }
 
 /// Returns quick settings.
-pub fn quick(url: &str, key: &ApiKey) -> Config {
+pub fn quick(url: &str, key: &Secret) -> Config {
     let mut config = Config::new(url.parse().unwrap(), key.clone());
     config.min_wait = Duration::from_millis(20);
     config.max_wait = Duration::from_millis(100);
@@ -121,7 +121,7 @@ impl RunningClient {
     ) -> Result<Reply, RequestError> {
         let call = self.handle.order(command).await.unwrap().unwrap();
         self.until(|event| match event {
-            Event::Answered { id, result } if *id == call => Some(result.clone()),
+            Event::Answered { id, outcome } if *id == call => Some(outcome.clone()),
             _ => None,
         })
         .await

@@ -22,9 +22,9 @@ async fn serve(mut master: Master, mut inbox: mpsc::Receiver<Asked>) {
                     reply.map(|reply| reply.send(response));
                 }
                 // A process of the system, or a task that does its work.
-                Output::Start { run, .. } => master.handle_started(run, now),
+                Output::Start { run, .. } => master.handle_started(run, Ok(()), now),
                 Output::Stop { run, .. } => master.handle_exited(run, true, now),
-                Output::Save { id, .. } => master.handle_saved(id, Ok(()), now),
+                Output::Store { id, .. } => master.handle_stored(id, Ok(()), now),
                 other => println!("{other:?}"),
             }
         }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Response;
 use nodepass_api::client::{Client, Config, Output, RequestId};
 use nodepass_api::wire::Status;
-use nodepass_api::{ApiKey, Instant};
+use nodepass_api::{Secret, Instant};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
 
     let mut client =
-        Client::new(Config::new("http://10.0.0.1:9090".parse()?, ApiKey::new("0123")), Instant::now())?;
+        Client::new(Config::new("http://10.0.0.1:9090".parse()?, Secret::new("0123")), Instant::now())?;
     let mut current = None;
     loop {
         while let Some(output) = client.poll_output() {

@@ -3,7 +3,7 @@
 
 use http::{Response, StatusCode};
 use nodepass_api::client::{Client, Config, Event, Output, Reply};
-use nodepass_api::{ApiKey, Instant};
+use nodepass_api::{Secret, Instant};
 use std::error::Error;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -14,7 +14,7 @@ pub fn run() -> Result<String, String> {
 
 fn dial() -> Result<String, Box<dyn Error>> {
     let mut now = Instant::now(); // the clock of JavaScript
-    let mut client = Client::new(Config::new("http://10.0.0.1:9090".parse()?, ApiKey::new("0123")), now)?;
+    let mut client = Client::new(Config::new("http://10.0.0.1:9090".parse()?, Secret::new("0123")), now)?;
     let call = client.tcping("example.org:443", now)?;
     let mut asked = Vec::new();
     loop {
@@ -37,8 +37,8 @@ fn dial() -> Result<String, Box<dyn Error>> {
                 Output::OpenStream { stream, .. } => {
                     client.handle_stream_opened(stream, &Response::new(()), now)
                 }
-                Output::Event(Event::Answered { id, result }) if id == call => {
-                    return match result {
+                Output::Event(Event::Answered { id, outcome }) if id == call => {
+                    return match outcome {
                         Ok(Reply::Tcping(reply)) if reply.connected && reply.latency == 12 => {
                             Ok("the master has dialled an address for the client".to_owned())
                         }

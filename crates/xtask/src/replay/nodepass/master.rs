@@ -161,10 +161,10 @@ impl<'a> Replay<'a> {
         while let Some(output) = self.master.poll_output() {
             match output {
                 Output::Respond { id, response: answer } if id == exchange => response = Some(answer),
-                Output::Start { run, .. } => self.master.handle_started(run, now),
+                Output::Start { run, .. } => self.master.handle_started(run, Ok(()), now),
                 Output::Stop { run, .. } => self.master.handle_exited(run, true, now),
                 Output::ReadSystem { id } => self.master.handle_system(id, SystemFigures::default(), now),
-                Output::Save { id, .. } => self.master.handle_saved(id, Ok(()), now),
+                Output::Store { id, .. } => self.master.handle_stored(id, Ok(()), now),
                 Output::PushBody { id, .. } => self.master.handle_written(id, now),
                 Output::Dial { id, .. } => {
                     // Whether somebody listens there is the recorder's world.
