@@ -2,7 +2,7 @@
 
 use super::escape::{decode, decode_text};
 use super::query::{self, pairs};
-use super::text::{Form, Malformed, Text, split_port};
+use super::text::{Form, Malformed, Text};
 use super::{
     Builder, Effective, Inherited, Line, Pair, Parameter, Problem, Refused, Rules, TunnelKey, canonical,
     check, explain,
@@ -119,15 +119,13 @@ impl InstanceUrl {
     /// Returns the tunnel's host without brackets, which may be empty. An address may lack the brackets that it needs.
     #[must_use]
     pub fn host(&self) -> Cow<'_, str> {
-        let (host, _) = split_port(self.text.host());
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        decode_text(bare)
+        decode_text(self.text.bare_host())
     }
 
     /// Returns the digits of the tunnel's port: empty if there is none, and perhaps above 65535.
     #[must_use]
     pub fn port(&self) -> &str {
-        split_port(self.text.host()).1
+        self.text.port()
     }
 
     /// Returns host and port of the tunnel as one text, decoded: what [`Address::parse`](super::Address::parse) takes.

@@ -3,7 +3,7 @@
 use super::escape::decode_text;
 use super::instance::{ParseError, Redacted, parse_text};
 use super::query::{Pair, pairs};
-use super::text::{Form, Text, split_port};
+use super::text::{Form, Text};
 use super::{Address, AddressError, Inherited, TlsMode};
 use std::borrow::Cow;
 use std::fmt;
@@ -49,15 +49,13 @@ impl MasterUrl {
     /// Returns the host without brackets, which may be empty: the `name` in `/info`.
     #[must_use]
     pub fn host(&self) -> Cow<'_, str> {
-        let (host, _) = split_port(self.0.host());
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        decode_text(bare)
+        decode_text(self.0.bare_host())
     }
 
     /// Returns the digits of the port, empty if there is none.
     #[must_use]
     pub fn port(&self) -> &str {
-        split_port(self.0.host()).1
+        self.0.port()
     }
 
     /// Returns host and port as one text, decoded: what [`Address::parse`] takes.
