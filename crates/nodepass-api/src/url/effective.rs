@@ -296,7 +296,7 @@ impl<'a> Given<'a> {
     fn of(url: &'a InstanceUrl) -> Self {
         let mut given = Self([""; Parameter::ALL.len()]);
         let mut seen = Parameters::NONE;
-        for pair in pairs(url.raw_query().unwrap_or_default()) {
+        for pair in url.raw_query().into_iter().flat_map(pairs) {
             // A name that is known as it stands has no escapes.
             let parameter =
                 Parameter::from_name(pair.raw_name).or_else(|| Parameter::from_name(&pair.name()));
@@ -409,8 +409,8 @@ fn strict_addresses(url: &InstanceUrl, rules: Rules) -> Result<(Cow<'_, str>, Ta
     let mut found_loop = None;
     for (index, text) in targets.texts().enumerate() {
         let target = Address::parse(text).map_err(|error| Refused::Target { index, error })?;
-        let is_here = target.is_loopback() || tunnel.is_wildcard();
-        if is_here && target.port == tunnel.port && found_loop.is_none() {
+        let is_here = || target.is_loopback() || tunnel.is_wildcard();
+        if target.port == tunnel.port && is_here() && found_loop.is_none() {
             found_loop = Some(Refused::Loop { index });
         }
         count += 1;

@@ -1,6 +1,6 @@
 //! The URL of a server or client. §6.1, §6.3.
 
-use super::escape::{decode, decode_text};
+use super::escape::decode;
 use super::query::{self, pairs};
 use super::text::{Form, Malformed, Text};
 use super::{
@@ -103,10 +103,10 @@ impl InstanceUrl {
     /// Returns the tunnel's key: what stands before the `@`, without a password, or what follows from the port.
     #[must_use]
     pub fn tunnel_key(&self) -> TunnelKey<'_> {
-        let user = self.text.user().unwrap_or_default();
-        match user.split_once(':').map_or(user, |(name, _)| name) {
-            "" => TunnelKey::of_port(self.port()),
-            name => TunnelKey::given(decode(name)),
+        let name = self.text.user().map(|user| user.split_once(':').map_or(user, |(name, _)| name));
+        match name {
+            None | Some("") => TunnelKey::of_port(self.port()),
+            Some(name) => TunnelKey::given(decode(name)),
         }
     }
 
@@ -119,7 +119,7 @@ impl InstanceUrl {
     /// Returns the tunnel's host without brackets, which may be empty. An address may lack the brackets that it needs.
     #[must_use]
     pub fn host(&self) -> Cow<'_, str> {
-        decode_text(self.text.bare_host())
+        self.text.decoded(self.text.bare_host())
     }
 
     /// Returns the digits of the tunnel's port: empty if there is none, and perhaps above 65535.
@@ -131,7 +131,7 @@ impl InstanceUrl {
     /// Returns host and port of the tunnel as one text, decoded: what [`Address::parse`](super::Address::parse) takes.
     #[must_use]
     pub fn tunnel_text(&self) -> Cow<'_, str> {
-        decode_text(self.text.host())
+        self.text.decoded(self.text.host())
     }
 
     /// Returns the target or the list of them as one text, decoded: the path without its first slash.
@@ -141,7 +141,7 @@ impl InstanceUrl {
             return "".into();
         }
         // An escaped slash is one too once it is decoded.
-        match decode_text(self.text.path()) {
+        match self.text.decoded(self.text.path()) {
             Cow::Borrowed(text) => text.strip_prefix('/').unwrap_or(text).into(),
             Cow::Owned(mut text) => {
                 if text.starts_with('/') {

@@ -1,6 +1,5 @@
 //! The URL of a master. §6.6.
 
-use super::escape::decode_text;
 use super::instance::{ParseError, Redacted, parse_text};
 use super::query::{Pair, pairs};
 use super::text::{Form, Text};
@@ -49,7 +48,7 @@ impl MasterUrl {
     /// Returns the host without brackets, which may be empty: the `name` in `/info`.
     #[must_use]
     pub fn host(&self) -> Cow<'_, str> {
-        decode_text(self.0.bare_host())
+        self.0.decoded(self.0.bare_host())
     }
 
     /// Returns the digits of the port, empty if there is none.
@@ -61,7 +60,7 @@ impl MasterUrl {
     /// Returns host and port as one text, decoded: what [`Address::parse`] takes.
     #[must_use]
     pub fn address_text(&self) -> Cow<'_, str> {
-        decode_text(self.0.host())
+        self.0.decoded(self.0.host())
     }
 
     /// Checks where the master listens: a port is required.
@@ -75,7 +74,7 @@ impl MasterUrl {
     /// Returns the prefix of the API's paths without slashes at its end; `/api` where it would be empty.
     #[must_use]
     pub fn prefix(&self) -> Cow<'_, str> {
-        let trimmed = match decode_text(self.0.path()) {
+        let trimmed = match self.0.decoded(self.0.path()) {
             Cow::Borrowed(path) => Cow::Borrowed(path.trim_end_matches('/')),
             Cow::Owned(path) => path.trim_end_matches('/').to_owned().into(),
         };

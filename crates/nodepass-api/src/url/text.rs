@@ -1,6 +1,7 @@
 //! The grammar that masters read URLs with, as offsets into one text. §6.1.
 
-use super::escape::{self, Bytes, HOST, escaped_byte};
+use super::escape::{self, Bytes, HOST, decode_text, escaped_byte};
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
 /// The text is no URL.
@@ -23,6 +24,8 @@ pub(super) enum Form {
 pub(super) struct Text {
     text: Box<str>,
     form: Form,
+    /// Whether there is no escape before the query.
+    is_plain: bool,
     /// The colon after the scheme; 0 where there is no scheme.
     scheme_end: u32,
     user_start: u32,
@@ -45,17 +48,20 @@ impl Text {
         let scheme_end = scheme_end(bytes)?;
         let (form, user_start) = form(bytes, scheme_end)?;
         let authority = match form {
-            Form::Authority => Authority::read(text, user_start)?,
+            Form::Authority => Authority::read(bytes, user_start)?,
             Form::Rooted | Form::Opaque => Authority::none(user_start),
         };
         let path_start = authority.end;
         let path_end = find(bytes, path_start, |rest| memchr::memchr2(b'?', b'#', rest));
-        let query_end = find(bytes, path_end, |rest| memchr::memchr(b'#', rest));
-        let has_path = form != Form::Opaque;
-        if (has_path && !escape::is_well_formed(&bytes[path_start..path_end]))
-            || has_control(&bytes[..query_end])
-            || !escape::is_well_formed(&bytes[query_end..])
-        {
+        let query_end = match bytes.get(path_end) {
+            Some(b'?') => find(bytes, path_end, |rest| memchr::memchr(b'#', rest)),
+            _ => path_end,
+        };
+        let is_plain = memchr::memchr(b'%', &bytes[..path_end]).is_none();
+        let is_path_fine =
+            is_plain || form == Form::Opaque || escape::is_well_formed(&bytes[path_start..path_end]);
+        let is_fragment_fine = query_end == bytes.len() || escape::is_well_formed(&bytes[query_end..]);
+        if !is_path_fine || !is_fragment_fine || has_control(&bytes[..query_end]) {
             return Err(Malformed);
         }
         #[expect(clippy::cast_possible_truncation, reason = "the length fits, and these are places in it")]
@@ -63,6 +69,7 @@ impl Text {
         Ok(Self {
             text: text.into(),
             form,
+            is_plain,
             scheme_end: place(scheme_end),
             user_start: place(user_start),
             host_start: place(authority.host_start),
@@ -94,6 +101,11 @@ impl Text {
     /// Returns host and port, as they are written.
     pub(super) fn host(&self) -> &str {
         self.range(self.host_start, self.path_start)
+    }
+
+    /// Returns a part before the query, decoded.
+    pub(super) fn decoded<'a>(&self, part: &'a str) -> Cow<'a, str> {
+        if self.is_plain { part.into() } else { decode_text(part) }
     }
 
     /// Returns the host as it is written, without brackets.
@@ -153,15 +165,18 @@ impl Authority {
         Self { host_start: at, port_start: at, end: at }
     }
 
-    fn read(text: &str, start: usize) -> Result<Self, Malformed> {
-        let bytes = text.as_bytes();
-        let end = find(bytes, start, |rest| memchr::memchr3(b'/', b'?', b'#', rest));
-        let mut host_start = start;
-        if let Some(at) = memchr::memrchr(b'@', &bytes[start..end]) {
-            check_user(&bytes[start..start + at])?;
-            host_start += at + 1;
+    fn read(text: &[u8], start: usize) -> Result<Self, Malformed> {
+        // Host and port are short, so that a plain loop finds their end sooner than a search.
+        let host = text[start..].iter().position(|byte| !HOST.has(*byte)).map_or(text.len(), |at| start + at);
+        let (mut host_start, mut end) = (start, host);
+        if !matches!(text.get(host), None | Some(b'/' | b'?' | b'#')) {
+            end = find(text, host, |rest| memchr::memchr3(b'/', b'?', b'#', rest));
+            if let Some(at) = memchr::memrchr(b'@', &text[start..end]) {
+                check_user(&text[start..start + at])?;
+                host_start += at + 1;
+            }
         }
-        let port_start = host_start + check_host(&bytes[host_start..end])?;
+        let port_start = host_start + check_host(&text[host_start..end])?;
         Ok(Self { host_start, port_start, end })
     }
 }
