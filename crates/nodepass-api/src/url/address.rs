@@ -75,11 +75,14 @@ impl<'a> Address<'a> {
     /// # Errors
     /// [`AddressError`].
     pub fn parse(text: &'a str) -> Result<Self, AddressError> {
-        let read = match text.strip_prefix('[') {
+        let mut read = match text.strip_prefix('[') {
             Some(rest) => bracketed(rest),
             None => plain(text),
         };
-        read.map_err(|error| misplaced(text).unwrap_or(error))
+        if let Err(error) = &mut read {
+            *error = misplaced(text).unwrap_or(*error);
+        }
+        read
     }
 
     /// Whether host or port are names, so that only a look-up tells whether they are any good.

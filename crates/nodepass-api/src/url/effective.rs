@@ -403,12 +403,14 @@ fn strict_addresses(url: &InstanceUrl, rules: Rules) -> Result<(Cow<'_, str>, Ta
     if tunnel_text.is_empty() {
         return Err(Refused::NoTunnel);
     }
-    let tunnel = Address::parse(&tunnel_text).map_err(Refused::Tunnel)?;
+    let tunnel = Address::parse(&tunnel_text);
+    let tunnel = tunnel.as_ref().map_err(|error| Refused::Tunnel(*error))?;
     let targets = Targets { text: url.target_text(), are_several: rules.since(1, 8, 2) };
     let mut count = 0;
     let mut found_loop = None;
     for (index, text) in targets.texts().enumerate() {
-        let target = Address::parse(text).map_err(|error| Refused::Target { index, error })?;
+        let target = Address::parse(text);
+        let target = target.as_ref().map_err(|error| Refused::Target { index, error: *error })?;
         let is_here = || target.is_loopback() || tunnel.is_wildcard();
         if target.port == tunnel.port && is_here() && found_loop.is_none() {
             found_loop = Some(Refused::Loop { index });

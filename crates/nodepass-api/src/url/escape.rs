@@ -93,6 +93,12 @@ impl Bytes {
         self.0[usize::from(byte)]
     }
 
+    /// Returns where the first other byte is, or the end. What these bytes are skipped in is short, so that a plain loop is
+    /// sooner done than a search.
+    pub(super) fn skip(&self, text: &[u8], start: usize) -> usize {
+        text[start..].iter().position(|byte| !self.has(*byte)).map_or(text.len(), |at| start + at)
+    }
+
     pub(super) fn has_all(&self, text: &[u8]) -> bool {
         text.iter().all(|byte| self.has(*byte))
     }
@@ -112,7 +118,7 @@ pub(super) fn escaped_byte(text: &[u8]) -> Option<u8> {
 
 /// Whether two hex digits follow every `%`.
 pub(super) fn is_well_formed(text: &[u8]) -> bool {
-    memchr::memchr_iter(b'%', text).all(|at| escaped_byte(&text[at..]).is_some())
+    text.is_empty() || memchr::memchr_iter(b'%', text).all(|at| escaped_byte(&text[at..]).is_some())
 }
 
 /// Replaces escapes by their bytes; nothing is copied where there are none.

@@ -357,11 +357,14 @@ mod tests {
 
     #[test]
     fn a_release_knows_the_parameters_of_its_time() {
-        let changes = Parameter::ALL.into_iter().flat_map(|parameter| [Some(parameter.since()), parameter.until()]);
-        let between = [Release::new(1, 5, 1), Release::beta(1, 15, 0, 3), Release::V2_0_0_B10, Release::new(9, 0, 0)];
+        let changes =
+            Parameter::ALL.into_iter().flat_map(|parameter| [Some(parameter.since()), parameter.until()]);
+        let between =
+            [Release::new(1, 5, 1), Release::beta(1, 15, 0, 3), Release::V2_0_0_B10, Release::new(9, 0, 0)];
         for release in changes.flatten().chain(between).map(Release::of_go_line) {
             for parameter in Parameter::ALL {
-                let is_alive = parameter.since() <= release && parameter.until().is_none_or(|until| release < until);
+                let is_alive =
+                    parameter.since() <= release && parameter.until().is_none_or(|until| release < until);
                 assert_eq!(parameter.is_known(Rules::Release(release)), is_alive, "{parameter} in {release}");
             }
         }

@@ -1,6 +1,6 @@
 //! The grammar that masters read URLs with, as offsets into one text. §6.1.
 
-use super::escape::{self, Bytes, HOST, decode_text, escaped_byte};
+use super::escape::{Bytes, HOST, decode_text, escaped_byte, is_well_formed};
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
@@ -24,7 +24,7 @@ pub(super) enum Form {
 pub(super) struct Text {
     text: Box<str>,
     form: Form,
-    /// Whether there is no escape before the query.
+    /// Whether host and path are known to have no escape, and there is no user.
     is_plain: bool,
     /// The colon after the scheme; 0 where there is no scheme.
     scheme_end: u32,
@@ -52,16 +52,19 @@ impl Text {
             Form::Rooted | Form::Opaque => Authority::none(user_start),
         };
         let path_start = authority.end;
-        let path_end = find(bytes, path_start, |rest| memchr::memchr2(b'?', b'#', rest));
+        let plain_end = PATH.skip(bytes, path_start);
+        let path_end = match bytes.get(plain_end) {
+            None | Some(b'?' | b'#') => plain_end,
+            _ => find(bytes, plain_end, |rest| memchr::memchr2(b'?', b'#', rest)),
+        };
         let query_end = match bytes.get(path_end) {
             Some(b'?') => find(bytes, path_end, |rest| memchr::memchr(b'#', rest)),
             _ => path_end,
         };
-        let is_plain = memchr::memchr(b'%', &bytes[..path_end]).is_none();
-        let is_path_fine =
-            is_plain || form == Form::Opaque || escape::is_well_formed(&bytes[path_start..path_end]);
-        let is_fragment_fine = query_end == bytes.len() || escape::is_well_formed(&bytes[query_end..]);
-        if !is_path_fine || !is_fragment_fine || has_control(&bytes[..query_end]) {
+        let is_fine = (form == Form::Opaque || is_well_formed(&bytes[plain_end..path_end]))
+            && is_well_formed(&bytes[query_end..])
+            && !has_control(&bytes[plain_end..query_end]); // nothing before it takes one
+        if !is_fine {
             return Err(Malformed);
         }
         #[expect(clippy::cast_possible_truncation, reason = "the length fits, and these are places in it")]
@@ -69,7 +72,7 @@ impl Text {
         Ok(Self {
             text: text.into(),
             form,
-            is_plain,
+            is_plain: authority.is_plain && plain_end == path_end,
             scheme_end: place(scheme_end),
             user_start: place(user_start),
             host_start: place(authority.host_start),
@@ -153,31 +156,34 @@ impl Hash for Text {
     }
 }
 
+/// The bytes of a path that mean nothing but themselves.
+static PATH: Bytes = Bytes::with_marks(b" !\"$&'()*+,-./:;<=>@[\\]^_`{|}~");
+
 /// The places in what stands between `//` and the path.
 struct Authority {
     host_start: usize,
     port_start: usize,
     end: usize,
+    is_plain: bool,
 }
 
 impl Authority {
     fn none(at: usize) -> Self {
-        Self { host_start: at, port_start: at, end: at }
+        Self { host_start: at, port_start: at, end: at, is_plain: true }
     }
 
     fn read(text: &[u8], start: usize) -> Result<Self, Malformed> {
-        // Host and port are short, so that a plain loop finds their end sooner than a search.
-        let host = text[start..].iter().position(|byte| !HOST.has(*byte)).map_or(text.len(), |at| start + at);
-        let (mut host_start, mut end) = (start, host);
-        if !matches!(text.get(host), None | Some(b'/' | b'?' | b'#')) {
-            end = find(text, host, |rest| memchr::memchr3(b'/', b'?', b'#', rest));
+        let (mut host_start, mut end) = (start, HOST.skip(text, start));
+        let is_plain = matches!(text.get(end), None | Some(b'/' | b'?' | b'#'));
+        if !is_plain {
+            end = find(text, end, |rest| memchr::memchr3(b'/', b'?', b'#', rest));
             if let Some(at) = memchr::memrchr(b'@', &text[start..end]) {
                 check_user(&text[start..start + at])?;
                 host_start += at + 1;
             }
         }
         let port_start = host_start + check_host(&text[host_start..end])?;
-        Ok(Self { host_start, port_start, end })
+        Ok(Self { host_start, port_start, end, is_plain })
     }
 }
 
@@ -221,7 +227,7 @@ fn form(text: &[u8], scheme_end: usize) -> Result<(Form, usize), Malformed> {
 
 fn check_user(user: &[u8]) -> Result<(), Malformed> {
     static USER: Bytes = Bytes::with_marks(b"-._:~!$&'()*+,;=%@");
-    let is_fine = USER.has_all(user) && escape::is_well_formed(user);
+    let is_fine = USER.has_all(user) && is_well_formed(user);
     if is_fine { Ok(()) } else { Err(Malformed) }
 }
 
