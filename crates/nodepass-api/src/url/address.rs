@@ -148,10 +148,7 @@ fn bracketed(text: &str) -> Result<Address<'_>, AddressError> {
 /// what is wrong with a part.
 fn misplaced(text: &str) -> Option<AddressError> {
     let has_bracket = |text: &str| text.contains(['[', ']']);
-    let (before, port) = match text.rsplit_once(':') {
-        None => return Some(AddressError::NoPort),
-        Some(parts) => parts,
-    };
+    let Some((before, port)) = text.rsplit_once(':') else { return Some(AddressError::NoPort) };
     let (host, are_many) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
         None => (before, before.contains(':')),
         Some(None) => return Some(AddressError::Brackets),

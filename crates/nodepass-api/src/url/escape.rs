@@ -118,7 +118,7 @@ pub(super) fn escaped_byte(text: &[u8]) -> Option<u8> {
 
 /// Whether two hex digits follow every `%`.
 pub(super) fn is_well_formed(text: &[u8]) -> bool {
-    text.is_empty() || memchr::memchr_iter(b'%', text).all(|at| escaped_byte(&text[at..]).is_some())
+    memchr::memchr_iter(b'%', text).all(|at| escaped_byte(&text[at..]).is_some())
 }
 
 /// Replaces escapes by their bytes; nothing is copied where there are none.

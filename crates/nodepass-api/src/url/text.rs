@@ -61,11 +61,14 @@ impl Text {
             Some(b'?') => find(bytes, path_end, |rest| memchr::memchr(b'#', rest)),
             _ => path_end,
         };
-        let is_fine = (form == Form::Opaque || is_well_formed(&bytes[plain_end..path_end]))
-            && is_well_formed(&bytes[query_end..])
-            && !has_control(&bytes[plain_end..query_end]); // nothing before it takes one
-        if !is_fine {
-            return Err(Malformed);
+        // Nothing before the first byte that is not plain takes a control character.
+        if plain_end < bytes.len() {
+            let is_fine = (form == Form::Opaque || is_well_formed(&bytes[plain_end..path_end]))
+                && is_well_formed(&bytes[query_end..])
+                && !has_control(&bytes[plain_end..query_end]);
+            if !is_fine {
+                return Err(Malformed);
+            }
         }
         #[expect(clippy::cast_possible_truncation, reason = "the length fits, and these are places in it")]
         let place = |place: usize| place as u32;
