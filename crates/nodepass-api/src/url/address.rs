@@ -75,8 +75,14 @@ impl<'a> Address<'a> {
     /// # Errors
     /// [`AddressError`].
     pub fn parse(text: &'a str) -> Result<Self, AddressError> {
-        let (host, port) = split(text)?;
-        Ok(Self { port: parse_port(port)?, host: parse_host(host)? })
+        let mut read = match text.strip_prefix('[') {
+            Some(rest) => bracketed(rest),
+            None => plain(text),
+        };
+        if let Err(error) = &mut read {
+            *error = misplaced(text).unwrap_or(*error);
+        }
+        read
     }
 
     /// Whether host or port are names, so that only a look-up tells whether they are any good.
@@ -123,29 +129,35 @@ impl fmt::Display for Address<'_> {
     }
 }
 
-/// Cuts at the last colon, and takes brackets away.
-fn split(text: &str) -> Result<(&str, &str), AddressError> {
+/// Reads `name:port`. Neither of the two may have a colon or brackets.
+fn plain(text: &str) -> Result<Address<'_>, AddressError> {
     let colon = text.bytes().rposition(|byte| byte == b':').ok_or(AddressError::NoPort)?;
-    let (before, port) = (&text[..colon], &text[colon + 1..]);
-    let Some(bracketed) = text.strip_prefix('[') else {
-        // A loop without a way out looks at many bytes at once.
-        let (has_colon, has_bracket) = before.bytes().fold((false, false), |(colon, bracket), byte| {
-            (colon | (byte == b':'), bracket | (byte == b'[') | (byte == b']'))
-        });
-        return match has_colon {
-            true => Err(AddressError::Colons),
-            false if has_bracket || port.bytes().any(|byte| byte == b'[' || byte == b']') => {
-                Err(AddressError::Brackets)
-            }
-            false => Ok((before, port)),
-        };
+    let port = parse_port(&text[colon + 1..])?;
+    Ok(Address { host: parse_name(&text[..colon])?, port })
+}
+
+/// Reads `host]:port`.
+fn bracketed(text: &str) -> Result<Address<'_>, AddressError> {
+    let end = text.bytes().position(|byte| byte == b']').ok_or(AddressError::Brackets)?;
+    let port = text[end + 1..].strip_prefix(':').ok_or(AddressError::NoPort)?;
+    let port = parse_port(port)?;
+    Ok(Address { host: parse_host(&text[..end])?, port })
+}
+
+/// Returns what is wrong with the colons and brackets of a text that is no address, if anything is: that counts more than
+/// what is wrong with a part.
+fn misplaced(text: &str) -> Option<AddressError> {
+    let has_bracket = |text: &str| text.contains(['[', ']']);
+    let Some((before, port)) = text.rsplit_once(':') else { return Some(AddressError::NoPort) };
+    let (host, are_many) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        None => (before, before.contains(':')),
+        Some(None) => return Some(AddressError::Brackets),
+        Some(Some((_, after))) if !after.starts_with(':') => return Some(AddressError::NoPort),
+        Some(Some((host, after))) => (host, after[1..].contains(':')),
     };
-    let (host, after) = bracketed.split_once(']').ok_or(AddressError::Brackets)?;
-    match after.strip_prefix(':') {
-        None => Err(AddressError::NoPort),
-        Some(rest) if rest.contains(':') => Err(AddressError::Colons),
-        Some(_) if host.contains('[') || port.contains(['[', ']']) => Err(AddressError::Brackets),
-        Some(_) => Ok((host, port)),
+    match are_many {
+        true => Some(AddressError::Colons),
+        false => (has_bracket(host) || has_bracket(port)).then_some(AddressError::Brackets),
     }
 }
 
@@ -173,22 +185,29 @@ fn parse_port(text: &str) -> Result<Port<'_>, AddressError> {
     }
 }
 
+/// Reads what stands in brackets.
 fn parse_host(text: &str) -> Result<Host<'_>, AddressError> {
+    if !text.contains(':') {
+        return parse_name(text);
+    }
+    let parsed = |text: &str| text.parse::<Ipv6Addr>().map_err(|_| AddressError::Host);
+    match text.split_once('%') {
+        None => Ok(Host::Ip(parsed(text)?.to_canonical())),
+        Some((_, zone)) if zone.is_empty() || zone.contains('[') => Err(AddressError::Host),
+        Some((address, zone)) => Ok(Host::Zoned(parsed(address)?, zone)),
+    }
+}
+
+/// Reads a host that is no IPv6 address.
+fn parse_name(text: &str) -> Result<Host<'_>, AddressError> {
     if text.is_empty() {
         return Ok(Host::Any);
     }
-    if let Ok(address) = text.parse::<Ipv4Addr>() {
-        return Ok(Host::Ip(address.into()));
+    match text.parse::<Ipv4Addr>() {
+        Ok(address) => Ok(Host::Ip(address.into())),
+        Err(_) if is_domain(text) => Ok(Host::Name(text)),
+        Err(_) => Err(AddressError::Host),
     }
-    if text.contains(':') {
-        let parsed = |text: &str| text.parse::<Ipv6Addr>().map_err(|_| AddressError::Host);
-        return match text.split_once('%') {
-            None => Ok(Host::Ip(parsed(text)?.to_canonical())),
-            Some((_, "")) => Err(AddressError::Host),
-            Some((address, zone)) => Ok(Host::Zoned(parsed(address)?, zone)),
-        };
-    }
-    if is_domain(text) { Ok(Host::Name(text)) } else { Err(AddressError::Host) }
 }
 
 /// Whether a name can be looked up at all: labels of up to 63 letters, digits, `-` and `_`, not all of them digits.
@@ -197,15 +216,22 @@ fn is_domain(text: &str) -> bool {
         return true;
     }
     let text = text.strip_suffix('.').unwrap_or(text);
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    text.len() <= 253
-        && text.split('.').all(is_label)
-        && text.bytes().any(|byte| !byte.is_ascii_digit() && byte != b'.')
+    if text.len() > 253 {
+        return false;
+    }
+    let (mut length, mut last, mut is_number) = (0, b'.', true);
+    for byte in text.bytes() {
+        match byte {
+            b'.' if length == 0 || length > 63 || last == b'-' => return false,
+            b'-' if length == 0 => return false,
+            b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {}
+            _ => return false,
+        }
+        length = if byte == b'.' { 0 } else { length + 1 };
+        is_number &= byte == b'.' || byte.is_ascii_digit();
+        last = byte;
+    }
+    (1..=63).contains(&length) && last != b'-' && !is_number
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The forms that a master stores and shows. §6.
 
-use super::escape::{Place, decode, decode_query, is_host_byte};
+use super::escape::{HOST, Place, decode, decode_query};
 use super::text::{Form, Text};
 use super::{InstanceUrl, Parameter, Role, Rules, TlsMode};
 use crate::Release;
@@ -134,7 +134,7 @@ fn write_host(host: &str, out: &mut String) {
     Place::Host.encode(&decode(&host[..zone]), out);
     for character in String::from_utf8_lossy(&decode(&host[zone..end])).chars() {
         match u8::try_from(character) {
-            Ok(byte) if byte.is_ascii() && !is_host_byte(byte) => Place::Host.encode(&[byte], out),
+            Ok(byte) if byte.is_ascii() && !HOST.has(byte) => Place::Host.encode(&[byte], out),
             _ => out.push(character),
         }
     }

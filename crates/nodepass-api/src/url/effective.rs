@@ -2,7 +2,7 @@
 
 use super::address::{Address, AddressError, Host, Port};
 use super::duration::{self, Shown};
-use super::escape::{decode_query_text, is_plain, masked};
+use super::escape::{decode_query_text, masked};
 use super::parameter::{Parameter, Parameters, Rules};
 use super::query::pairs;
 use super::value::{
@@ -115,15 +115,24 @@ impl Targets<'_> {
     }
 
     fn texts(&self) -> impl Iterator<Item = &str> {
-        let all = if self.are_several { None } else { Some(&*self.text) };
-        let listed = if self.are_several { &*self.text } else { "" };
-        all.into_iter().chain(items(listed)).filter(|text| !text.is_empty())
+        let (one, list) = if self.are_several { ("", &*self.text) } else { (&*self.text, "") };
+        items(list).chain((!one.is_empty()).then_some(one))
     }
 }
 
 /// Returns the items of a list of targets: spaces around them and empty ones do not count.
 pub(super) fn items(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',').map(str::trim).filter(|item| !item.is_empty())
+    let mut rest = Some(list);
+    let pieces = std::iter::from_fn(move || {
+        let text = rest?;
+        let (piece, after) = match memchr::memchr(b',', text.as_bytes()) {
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
+            None => (text, None),
+        };
+        rest = after;
+        Some(piece)
+    });
+    pieces.map(str::trim).filter(|item| !item.is_empty())
 }
 
 impl fmt::Display for Targets<'_> {
@@ -145,14 +154,20 @@ impl<'a> Effective<'a> {
             let (tunnel, targets) = strict_addresses(url, rules)?;
             (Some(tunnel), Some(targets))
         };
-        let mut values = Self::without_addresses(url, rules);
-        values.tunnel = tunnel;
-        values.targets = targets;
-        Ok(values)
+        Ok(Self::with_addresses(url, rules, tunnel, targets))
     }
 
     /// Returns the values of the parameters alone, which every process has before it looks at its addresses.
     pub(super) fn without_addresses(url: &'a InstanceUrl, rules: Rules) -> Self {
+        Self::with_addresses(url, rules, None, None)
+    }
+
+    fn with_addresses(
+        url: &'a InstanceUrl,
+        rules: Rules,
+        tunnel: Option<Cow<'a, str>>,
+        targets: Option<Targets<'a>>,
+    ) -> Self {
         let given = Given::of(url);
         let read = Reader { given: &given, rules, used: rules.used(url.role()) };
         let transport = read.kept(Parameter::Type, Transport::from_code, Transport::Unknown);
@@ -192,8 +207,8 @@ impl<'a> Effective<'a> {
             sni: read.sni(url),
             block: read.kept(Parameter::Block, |text| Some(Block::from_digits(text)), Block::default()),
             balance: read.kept(Parameter::Lbs, Balance::from_code, Balance::Unknown),
-            tunnel: None,
-            targets: None,
+            tunnel,
+            targets,
             url,
         }
     }
@@ -281,11 +296,10 @@ impl<'a> Given<'a> {
     fn of(url: &'a InstanceUrl) -> Self {
         let mut given = Self([""; Parameter::ALL.len()]);
         let mut seen = Parameters::NONE;
-        for pair in pairs(url.raw_query().unwrap_or_default()) {
-            let parameter = match is_plain(pair.raw_name) {
-                true => Parameter::from_name(pair.raw_name),
-                false => Parameter::from_name(&pair.name()),
-            };
+        for pair in url.raw_query().into_iter().flat_map(pairs) {
+            // A name that is known as it stands has no escapes.
+            let parameter =
+                Parameter::from_name(pair.raw_name).or_else(|| Parameter::from_name(&pair.name()));
             if let Some(parameter) = parameter.filter(|parameter| seen.insert(*parameter)) {
                 given.0[parameter as usize] = pair.raw_value;
             }
@@ -389,14 +403,16 @@ fn strict_addresses(url: &InstanceUrl, rules: Rules) -> Result<(Cow<'_, str>, Ta
     if tunnel_text.is_empty() {
         return Err(Refused::NoTunnel);
     }
-    let tunnel = Address::parse(&tunnel_text).map_err(Refused::Tunnel)?;
+    let tunnel = Address::parse(&tunnel_text);
+    let tunnel = tunnel.as_ref().map_err(|error| Refused::Tunnel(*error))?;
     let targets = Targets { text: url.target_text(), are_several: rules.since(1, 8, 2) };
     let mut count = 0;
     let mut found_loop = None;
     for (index, text) in targets.texts().enumerate() {
-        let target = Address::parse(text).map_err(|error| Refused::Target { index, error })?;
-        let is_here = target.is_loopback() || tunnel.is_wildcard();
-        if is_here && target.port == tunnel.port && found_loop.is_none() {
+        let target = Address::parse(text);
+        let target = target.as_ref().map_err(|error| Refused::Target { index, error: *error })?;
+        let is_here = || target.is_loopback() || tunnel.is_wildcard();
+        if target.port == tunnel.port && is_here() && found_loop.is_none() {
             found_loop = Some(Refused::Loop { index });
         }
         count += 1;

@@ -1,6 +1,6 @@
 //! Percent-encoding as the original programs write and read it. §6.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use std::borrow::Cow;
 
 /// All but letters, digits and `-_.~`.
@@ -53,7 +53,7 @@ impl Place {
 
 fn encode_host(bytes: &[u8], out: &mut String) {
     for byte in bytes {
-        if is_host_byte(*byte) {
+        if HOST.has(*byte) {
             out.push((*byte).into());
         } else {
             out.push_str(percent_encoding::percent_encode_byte(*byte));
@@ -70,10 +70,42 @@ fn encode_query(bytes: &[u8], out: &mut String) {
     }
 }
 
-/// Whether a byte may stand in a host and its port as it is.
-pub(super) fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:[]<>\"".contains(&byte)
+/// Letters, digits and some marks, as a table: it is asked for each byte of a URL.
+pub(super) struct Bytes([bool; 256]);
+
+impl Bytes {
+    pub(super) const fn with_marks(marks: &[u8]) -> Self {
+        let mut table = [false; 256];
+        let mut byte = 0u8;
+        while byte.is_ascii() {
+            table[byte as usize] = byte.is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let mut place = 0;
+        while place < marks.len() {
+            table[marks[place] as usize] = true;
+            place += 1;
+        }
+        Self(table)
+    }
+
+    pub(super) fn has(&self, byte: u8) -> bool {
+        self.0[usize::from(byte)]
+    }
+
+    /// Returns where the first other byte is, or the end. What these bytes are skipped in is short, so that a plain loop is
+    /// sooner done than a search.
+    pub(super) fn skip(&self, text: &[u8], start: usize) -> usize {
+        text[start..].iter().position(|byte| !self.has(*byte)).map_or(text.len(), |at| start + at)
+    }
+
+    pub(super) fn has_all(&self, text: &[u8]) -> bool {
+        text.iter().all(|byte| self.has(*byte))
+    }
 }
+
+/// The bytes that may stand in a host and its port as they are.
+pub(super) static HOST: Bytes = Bytes::with_marks(b"-_.~!$&'()*+,;=:[]<>\"");
 
 /// Returns the byte for which an escape at the start of the text stands.
 pub(super) fn escaped_byte(text: &[u8]) -> Option<u8> {
@@ -85,37 +117,34 @@ pub(super) fn escaped_byte(text: &[u8]) -> Option<u8> {
 }
 
 /// Whether two hex digits follow every `%`.
-pub(super) fn is_well_formed(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    memchr::memchr_iter(b'%', bytes).all(|at| escaped_byte(&bytes[at..]).is_some())
+pub(super) fn is_well_formed(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', text).all(|at| escaped_byte(&text[at..]).is_some())
 }
 
 /// Replaces escapes by their bytes; nothing is copied where there are none.
 pub(super) fn decode(text: &str) -> Cow<'_, [u8]> {
-    percent_decode_str(text).into()
+    let bytes = text.as_bytes();
+    if memchr::memchr(b'%', bytes).is_none() { bytes.into() } else { unescape(bytes, b'+').into() }
 }
 
 /// The same for a name or value of the query, where `+` is a space.
 pub(super) fn decode_query(text: &str) -> Cow<'_, [u8]> {
-    if memchr::memchr(b'+', text.as_bytes()).is_none() {
-        return decode(text);
-    }
-    let spaced = text.replace('+', " ");
-    percent_decode_str(&spaced).collect::<Vec<u8>>().into()
+    if is_plain(text) { text.as_bytes().into() } else { unescape(text.as_bytes(), b' ').into() }
 }
 
 /// Replaces escapes as [`decode`] does, and what is no UTF-8 then by U+FFFD.
 pub(super) fn decode_text(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|byte| byte != b'%') { text.into() } else { to_text(&decode(text)).into() }
+    let bytes = text.as_bytes();
+    if memchr::memchr(b'%', bytes).is_none() { text.into() } else { to_text(unescape(bytes, b'+')).into() }
 }
 
 /// The same for a name or value of the query.
 pub(super) fn decode_query_text(text: &str) -> Cow<'_, str> {
-    if is_plain(text) { text.into() } else { to_text(&decode_query(text)).into() }
+    if is_plain(text) { text.into() } else { to_text(unescape(text.as_bytes(), b' ')).into() }
 }
 
 /// Whether a name or value of the query stands for itself.
-pub(super) fn is_plain(text: &str) -> bool {
+fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte != b'%' && byte != b'+')
 }
 
@@ -124,8 +153,28 @@ pub(super) fn masked(text: &str) -> &str {
     if text.contains('@') { "…" } else { text }
 }
 
-fn to_text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+/// Replaces escapes by their bytes, and every `+` by what it stands for. A broken escape stays.
+fn unescape(text: &[u8], plus: u8) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, after @ ..] = rest {
+        match escaped_byte(rest) {
+            Some(escaped) => {
+                bytes.push(escaped);
+                rest = &rest[3..];
+            }
+            None => {
+                bytes.push(if *first == b'+' { plus } else { *first });
+                rest = after;
+            }
+        }
+    }
+    bytes
+}
+
+/// Makes a text of bytes; they are not copied if they are one.
+fn to_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The URL of a server or client. §6.
 
-use super::escape::{decode, decode_text};
+use super::escape::decode;
 use super::query::{self, pairs};
-use super::text::{Form, Malformed, Text, split_port};
+use super::text::{Form, Malformed, Text};
 use super::{
     Builder, Effective, Inherited, Line, Pair, Parameter, Problem, Refused, Rules, TunnelKey, canonical,
     check, explain,
@@ -103,10 +103,10 @@ impl InstanceUrl {
     /// Returns the tunnel's key: what stands before the `@`, without a password, or what follows from the port.
     #[must_use]
     pub fn tunnel_key(&self) -> TunnelKey<'_> {
-        let user = self.text.user().unwrap_or_default();
-        match user.split_once(':').map_or(user, |(name, _)| name) {
-            "" => TunnelKey::of_port(self.port()),
-            name => TunnelKey::given(decode(name)),
+        let name = self.text.user().map(|user| user.split_once(':').map_or(user, |(name, _)| name));
+        match name {
+            None | Some("") => TunnelKey::of_port(self.port()),
+            Some(name) => TunnelKey::given(decode(name)),
         }
     }
 
@@ -119,21 +119,19 @@ impl InstanceUrl {
     /// Returns the tunnel's host without brackets, which may be empty. An address may lack the brackets that it needs.
     #[must_use]
     pub fn host(&self) -> Cow<'_, str> {
-        let (host, _) = split_port(self.text.host());
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        decode_text(bare)
+        self.text.decoded(self.text.bare_host())
     }
 
     /// Returns the digits of the tunnel's port: empty if there is none, and perhaps above 65535.
     #[must_use]
     pub fn port(&self) -> &str {
-        split_port(self.text.host()).1
+        self.text.port()
     }
 
     /// Returns host and port of the tunnel as one text, decoded: what [`Address::parse`](super::Address::parse) takes.
     #[must_use]
     pub fn tunnel_text(&self) -> Cow<'_, str> {
-        decode_text(self.text.host())
+        self.text.decoded(self.text.host())
     }
 
     /// Returns the target or the list of them as one text, decoded: the path without its first slash.
@@ -143,7 +141,7 @@ impl InstanceUrl {
             return "".into();
         }
         // An escaped slash is one too once it is decoded.
-        match decode_text(self.text.path()) {
+        match self.text.decoded(self.text.path()) {
             Cow::Borrowed(text) => text.strip_prefix('/').unwrap_or(text).into(),
             Cow::Owned(mut text) => {
                 if text.starts_with('/') {

@@ -1,9 +1,8 @@
 //! The URL of a master. §6.
 
-use super::escape::decode_text;
 use super::instance::{ParseError, Redacted, parse_text};
 use super::query::{Pair, pairs};
-use super::text::{Form, Text, split_port};
+use super::text::{Form, Text};
 use super::{Address, AddressError, Inherited, TlsMode};
 use std::borrow::Cow;
 use std::fmt;
@@ -49,21 +48,19 @@ impl MasterUrl {
     /// Returns the host without brackets, which may be empty: the `name` in `/info`.
     #[must_use]
     pub fn host(&self) -> Cow<'_, str> {
-        let (host, _) = split_port(self.0.host());
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        decode_text(bare)
+        self.0.decoded(self.0.bare_host())
     }
 
     /// Returns the digits of the port, empty if there is none.
     #[must_use]
     pub fn port(&self) -> &str {
-        split_port(self.0.host()).1
+        self.0.port()
     }
 
     /// Returns host and port as one text, decoded: what [`Address::parse`] takes.
     #[must_use]
     pub fn address_text(&self) -> Cow<'_, str> {
-        decode_text(self.0.host())
+        self.0.decoded(self.0.host())
     }
 
     /// Checks where the master listens: a port is required.
@@ -77,7 +74,7 @@ impl MasterUrl {
     /// Returns the prefix of the API's paths without slashes at its end; `/api` where it would be empty.
     #[must_use]
     pub fn prefix(&self) -> Cow<'_, str> {
-        let trimmed = match decode_text(self.0.path()) {
+        let trimmed = match self.0.decoded(self.0.path()) {
             Cow::Borrowed(path) => Cow::Borrowed(path.trim_end_matches('/')),
             Cow::Owned(path) => path.trim_end_matches('/').to_owned().into(),
         };

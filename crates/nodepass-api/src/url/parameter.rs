@@ -248,6 +248,24 @@ impl Parameters {
             | Parameter::Proxy.bit(),
     );
 
+    /// Returns what the release of this rank knows.
+    const fn known_at(rank: u64) -> Self {
+        let mut known = 0;
+        let mut place = 0;
+        while place < Parameter::ALL.len() {
+            let (since, until) = Parameter::ALL[place].lifetime();
+            let is_gone = match until {
+                Some(until) => until.rank() <= rank,
+                None => false,
+            };
+            if since.rank() <= rank && !is_gone {
+                known |= Parameter::ALL[place].bit();
+            }
+            place += 1;
+        }
+        Self(known)
+    }
+
     pub(super) fn has(self, parameter: Parameter) -> bool {
         self.0 & parameter.bit() != 0
     }
@@ -276,28 +294,24 @@ impl Rules {
     }
 
     fn known(self) -> Parameters {
-        /// From when until when, by the number of the parameter.
-        const LIFETIMES: [(u64, u64); Parameter::ALL.len()] = {
-            let mut lifetimes = [(0, u64::MAX); Parameter::ALL.len()];
+        /// What is known from the release on that brought each parameter. None goes without another one coming.
+        const KNOWN: [(u64, Parameters); Parameter::ALL.len()] = {
+            let mut known = [(0, Parameters::NONE); Parameter::ALL.len()];
             let mut place = 0;
-            while place < lifetimes.len() {
-                let (since, until) = Parameter::ALL[place].lifetime();
-                lifetimes[place].0 = since.rank();
-                if let Some(until) = until {
-                    lifetimes[place].1 = until.rank();
-                }
+            while place < known.len() {
+                let since = Parameter::ALL[place].lifetime().0.rank();
+                known[place] = (since, Parameters::known_at(since));
                 place += 1;
             }
-            lifetimes
+            known
         };
         match self {
             Self::Document => Parameters::OF_DOCUMENT,
             Self::Release(release) => {
                 let rank = release.of_go_line().rank();
-                let alive = LIFETIMES.iter().enumerate();
-                Parameters(alive.fold(0, |all, (place, (since, until))| {
-                    all | (u32::from(*since <= rank && rank < *until) << place)
-                }))
+                // They are in the order in which they came, and most programs are new.
+                let latest = KNOWN.iter().rev().find(|(since, _)| *since <= rank);
+                latest.map_or(Parameters::NONE, |(_, known)| *known)
             }
         }
     }
@@ -333,6 +347,26 @@ impl fmt::Display for Rules {
         match self {
             Self::Document => f.write_str("the document"),
             Self::Release(release) => write!(f, "{release}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_knows_the_parameters_of_its_time() {
+        let changes =
+            Parameter::ALL.into_iter().flat_map(|parameter| [Some(parameter.since()), parameter.until()]);
+        let between =
+            [Release::new(1, 5, 1), Release::beta(1, 15, 0, 3), Release::V2_0_0_B10, Release::new(9, 0, 0)];
+        for release in changes.flatten().chain(between).map(Release::of_go_line) {
+            for parameter in Parameter::ALL {
+                let is_alive =
+                    parameter.since() <= release && parameter.until().is_none_or(|until| release < until);
+                assert_eq!(parameter.is_known(Rules::Release(release)), is_alive, "{parameter} in {release}");
+            }
         }
     }
 }

@@ -46,7 +46,7 @@ impl fmt::Debug for Pair<'_> {
 
 /// Whether masters and processes leave a pair out: it has a semicolon or a broken escape.
 pub(super) fn is_dropped(pair: &str) -> bool {
-    pair.contains(';') || !is_well_formed(pair)
+    pair.contains(';') || !is_well_formed(pair.as_bytes())
 }
 
 /// Returns the pairs that count, in order.
