@@ -1,4 +1,4 @@
-//! Where Core's gRPC service is: the settings `CORE_GRPC_URL` and `CORE_INSECURE`. Protocol facts §1.3, §1.4.
+//! Where Core's gRPC service is: the settings `CORE_GRPC_URL` and `CORE_INSECURE`. §1.
 //!
 //! | `CORE_GRPC_URL` | without `CORE_INSECURE=true` | with it |
 //! | --- | --- | --- |
@@ -110,7 +110,7 @@ impl GrpcTarget {
         self.tls
     }
 
-    /// Whether the host is this machine: a loopback address, or `localhost`. Cleartext to anywhere else deserves a warning (§16).
+    /// Whether the host is this machine: a loopback address, or `localhost`. Cleartext to anywhere else deserves a warning (§15).
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.host)

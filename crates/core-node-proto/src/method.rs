@@ -1,4 +1,4 @@
-//! The calls of the protocol and how each travels. Protocol facts §1.6, §5.2.
+//! The calls of the protocol and how each travels. §1.6, §5.
 //!
 //! | call | gRPC method | HTTP route |
 //! | --- | --- | --- |

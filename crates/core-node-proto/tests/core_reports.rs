@@ -1,5 +1,5 @@
 //! What Core makes of reports, one behaviour a test: usage (§9.4), sessions, users online, statistics (§10), and what it asks
-//! others itself (§1.8, §10.6).
+//! others itself (§10.6).
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 #[path = "core_support/fixture.rs"]
@@ -310,6 +310,18 @@ fn a_user_that_no_node_reported_for_more_than_10_seconds_comes_online_anew() {
 }
 
 #[test]
+fn a_wall_clock_that_is_set_makes_nobody_come_online_anew_and_nobody_leave() {
+    let mut fixture = Fixture::new();
+    fixture.call(1, online(12, 6, &[]));
+    for wall_clock in ["2031-01-01T00:00:00.000Z", "2029-01-01T00:00:00.000Z"] {
+        fixture.core.set_wall_clock(wall_clock.parse().unwrap(), fixture.now);
+        assert_eq!(fixture.core.online(fixture.now).len(), 2);
+        let lines = fixture.call(1, online(12, 6, &[]));
+        assert!(!lines.iter().any(|line| line.starts_with("event: user 12 online")), "{lines:?}");
+    }
+}
+
+#[test]
 fn addresses_are_stored_before_the_keys_are_set() {
     let mut fixture = Fixture::new();
     fixture.stores = false;
@@ -402,7 +414,7 @@ fn the_latest_statistics_are_kept_with_their_age_and_some_before() {
     assert_eq!(fixture.core.stats(&node(2)), None);
 }
 
-// §1.8: what a node says itself
+// What a node says itself
 
 #[test]
 fn a_node_is_asked_at_the_address_that_it_registered() {

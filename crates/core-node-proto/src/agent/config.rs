@@ -1,4 +1,4 @@
-//! Settings of the agent. §14.
+//! Settings of the agent.
 
 use crate::Secret;
 use crate::message::{FieldError, Register};
@@ -26,7 +26,7 @@ pub struct Config {
     /// Whether heartbeats carry the address. They do.
     pub heartbeat_has_ip: bool,
     /// Whether the gRPC target is reached without TLS and is not this machine. It is not. If so
-    /// [`Event::CleartextTarget`](super::Event::CleartextTarget) says it once (§16).
+    /// [`Event::CleartextTarget`](super::Event::CleartextTarget) says it once (§15).
     pub cleartext: bool,
     /// How often statistics are reported, above 0. 2 s.
     pub stats_period: Duration,

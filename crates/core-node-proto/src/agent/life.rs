@@ -1,4 +1,4 @@
-//! From a code to a key, and what becomes of the key: all transitions of §12.3, and heartbeats.
+//! From a code to a key, and what becomes of the key: all transitions of §12, and heartbeats.
 
 use super::calls::{Ended, Purpose};
 use super::machine::{A_CENTURY, Agent, Life, Timer};

@@ -1,4 +1,4 @@
-//! Which way calls go. §12.6, §2.9.
+//! Which way calls go. §2.9, §12.
 
 use super::calls::{Flight, Purpose};
 use super::machine::{Agent, Timer};

@@ -85,7 +85,7 @@ pub(super) enum Life {
     Closed,
 }
 
-/// Where an agent is in its life (§12.1).
+/// Where an agent is in its life (§12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum State {

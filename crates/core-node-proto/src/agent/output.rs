@@ -102,7 +102,7 @@ pub enum Event {
     /// What was stored could not be read. The agent begins without a key, and without last values of counters: traffic of
     /// proxies that were started by somebody else is counted from now on.
     StateLost,
-    /// The gRPC target is not this machine and is reached without TLS (§16).
+    /// The gRPC target is not this machine and is reached without TLS (§15).
     CleartextTarget,
     /// Core has taken the node.
     Registered {
@@ -122,7 +122,7 @@ pub enum Event {
     Unauthorized,
     /// Core answers `UNKNOWN` to everything, which some do when they do not know the key (§2.9).
     SuspectedAuth,
-    /// Core asks again and again for the revision that it was told: its schema may be another one (§15.1).
+    /// Core asks again and again for the revision that it was told: its schema may be another one (§14).
     SchemaMismatch {
         /// The revision.
         revision: Revision,

@@ -1,4 +1,4 @@
-//! Session events, errors, statistics and who is online: what is lost without harm, or replaced by the next. §10, §12.6.
+//! Session events, errors, statistics and who is online: what is lost without harm, or replaced by the next. §10, §12.
 
 use super::calls::Purpose;
 use super::machine::{Agent, Life, Timer};

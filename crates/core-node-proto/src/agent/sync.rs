@@ -1,4 +1,4 @@
-//! From "Core has another configuration" to "Core knows that it is in use": all transitions of §12.4.
+//! From "Core has another configuration" to "Core knows that it is in use": all transitions of §12.
 
 use super::calls::Purpose;
 use super::machine::{Agent, Timer};

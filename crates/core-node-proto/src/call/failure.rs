@@ -174,7 +174,7 @@ impl Failure {
         }
     }
 
-    /// Whether the transport failed, rather than Core: what counts towards the change from gRPC to HTTP (§12.6).
+    /// Whether the transport failed, rather than Core: what counts towards the change from gRPC to HTTP (§12).
     #[must_use]
     pub fn is_transport(&self) -> bool {
         match &self.kind {

@@ -12,7 +12,7 @@ use serde_json::error::Category;
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-/// What Core wants a node to run (§7.1).
+/// What Core wants a node to run (§7).
 ///
 /// ```
 /// use core_node_proto::config::NodeConfig;
@@ -44,7 +44,7 @@ pub struct ReadConfig {
     pub warnings: Vec<Warning>,
 }
 
-/// A configuration as the gRPC message carries it, the three structured parts as JSON texts (§7.2).
+/// A configuration as the gRPC message carries it, the three structured parts as JSON texts (§7).
 ///
 /// Users' keys stand in here, so its [`Debug`] shows lengths.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -76,7 +76,7 @@ pub enum NeedSync {
     Differs,
 }
 
-/// What a confirmation of a revision does. §11.2.
+/// What a confirmation of a revision does. §11.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Confirmation {

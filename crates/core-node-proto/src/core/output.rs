@@ -144,7 +144,7 @@ pub enum Event {
         /// The node.
         node: NodeId,
     },
-    /// A registration had a code that is unknown, used or too old. The host may limit the source of such exchanges (§16).
+    /// A registration had a code that is unknown, used or too old. The host may limit the source of such exchanges (§15).
     RegistrationRefused {
         /// The exchange.
         id: ExchangeId,

@@ -1,4 +1,4 @@
-//! What Core asks others: nodes for their statistics, providers about addresses. §1.8, §10.6.
+//! What Core asks others: nodes for their statistics, providers about addresses. §10.6.
 
 use super::enrichment::{Job, Task};
 use super::machine::Timer;
