@@ -356,7 +356,7 @@ impl Story<'_> {
 
     async fn end(&mut self) -> Result<(), String> {
         drop(self.agent.stop.take());
-        self.until("stopped", |event| event["stored"] == true).await?;
+        self.until("closed", |event| event["stored"] == true).await?;
         let tables = self.core.tables().await?;
         let counted: u64 =
             tables.usage.values().map(|traffic| traffic.bytes_up.get() + traffic.bytes_down.get()).sum();

@@ -65,7 +65,7 @@ fn step(input: &mut Input<'_>) -> Step {
             _ => Step::RestartProxy,
         },
         13 => Step::Crash,
-        14 => Step::Stop,
+        14 => Step::Close,
         _ => Step::Report(input.below(6)),
     }
 }

@@ -139,7 +139,7 @@ impl Agent {
 
     /// Whether what must not be lost may go out: also once, at the end.
     pub(super) fn may_flush(&self) -> bool {
-        matches!(self.life, Life::Active | Life::Stopping { may_call: true, is_sampled: true })
+        matches!(self.life, Life::Active | Life::Closing { may_call: true, is_sampled: true })
     }
 }
 

@@ -42,7 +42,7 @@ pub struct Config {
     /// many nodes do not fall on Core at once. 60 s; zero is at once.
     pub usage_spread: Duration,
     /// How long a sample of the counters may take, above 0; then the agent goes on without. 5 s. At the end at most
-    /// half of [`stop_timeout`](Self::stop_timeout).
+    /// half of [`close_timeout`](Self::close_timeout).
     pub sample_timeout: Duration,
     /// How long session events may wait for more of them, above 0. 5 s.
     pub session_period: Duration,
@@ -90,8 +90,8 @@ pub struct Config {
     pub mismatch_after: u32,
     /// How many oddities of attribution are told within a usage period. 16. All of them are counted.
     pub max_anomalies: u32,
-    /// How long stopping may take, above 0. 5 s.
-    pub stop_timeout: Duration,
+    /// How long closing may take, above 0. 5 s.
+    pub close_timeout: Duration,
     /// What the chance in waits is made of: another one for each node. 0.
     pub seed: u64,
 }
@@ -193,7 +193,7 @@ impl Config {
             suspect_after: 5,
             mismatch_after: 3,
             max_anomalies: 16,
-            stop_timeout: seconds(5),
+            close_timeout: seconds(5),
             seed: 0,
         }
     }
@@ -222,7 +222,7 @@ impl Config {
             self.call_timeout,
             self.config_timeout,
             self.missing_wait,
-            self.stop_timeout,
+            self.close_timeout,
         ];
         if durations.iter().any(Duration::is_zero) || self.usage_period.as_millis() == 0 {
             return Err(ConfigError::Duration);

@@ -28,7 +28,7 @@ impl Agent {
             Life::Registering { .. } | Life::Keeping { .. } | Life::Active => {
                 return Err(CommandError::Registered);
             }
-            Life::Stopping { .. } | Life::Closed => return Err(CommandError::Stopped),
+            Life::Closing { .. } | Life::Closed => return Err(CommandError::Closed),
         }
         self.config.registration(code.clone()).check().map_err(CommandError::Invalid)?;
         self.cancel(Purpose::Heartbeat);
@@ -91,8 +91,8 @@ impl Agent {
     }
 
     pub(super) fn try_set_key(&mut self, key: Secret, node_id: Option<NodeId>) -> Result<(), CommandError> {
-        if matches!(self.life, Life::Stopping { .. } | Life::Closed) {
-            return Err(CommandError::Stopped);
+        if matches!(self.life, Life::Closing { .. } | Life::Closed) {
+            return Err(CommandError::Closed);
         }
         check_auth_key(&key).map_err(CommandError::Key)?;
         self.cancel(Purpose::Register);
@@ -136,7 +136,7 @@ impl Agent {
     pub(super) fn refused_key(&mut self) {
         match &mut self.life {
             Life::Active => {}
-            Life::Stopping { may_call, .. } => {
+            Life::Closing { may_call, .. } => {
                 *may_call = false;
                 return;
             }
@@ -177,7 +177,7 @@ impl Agent {
             Life::Active => self.config.heartbeat_period,
             Life::Unauthorized => self.config.unauthorized_period,
             Life::Unregistered | Life::Registering { .. } | Life::Keeping { .. } => return,
-            Life::Stopping { .. } | Life::Closed => return,
+            Life::Closing { .. } | Life::Closed => return,
         };
         self.arm_next(Timer::Heartbeat, at, period);
         self.send_heartbeat();

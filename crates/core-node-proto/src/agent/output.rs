@@ -183,8 +183,8 @@ pub enum Event {
     Returned(Returned),
     /// What the proxies' statistics say cannot be sent.
     StatsUnusable(FieldError),
-    /// The agent has come to its end.
-    Stopped {
+    /// The agent is closed; nothing follows.
+    Closed {
         /// Whether all of its state was stored.
         is_stored: bool,
     },
@@ -278,13 +278,13 @@ impl fmt::Debug for ApplyFailed {
 #[expect(clippy::exhaustive_structs, reason = "there is nothing more to say")]
 pub struct StoreFailed;
 
-/// Why a command was refused; nothing changed.
+/// Why a command was refused. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// The agent stops, or has stopped.
-    #[error("the agent stops")]
-    Stopped,
+    /// The agent is closed, or about to be.
+    #[error("the agent is closed")]
+    Closed,
     /// It has a key, or asks for one.
     #[error("the node is registered, or about to be")]
     Registered,

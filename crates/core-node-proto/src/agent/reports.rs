@@ -58,7 +58,7 @@ impl Agent {
 
     pub(super) fn send_sessions(&mut self) {
         let count = self.sessions.waiting.len().min(self.config.session_batch);
-        let is_full = count == self.config.session_batch || matches!(self.life, Life::Stopping { .. });
+        let is_full = count == self.config.session_batch || matches!(self.life, Life::Closing { .. });
         let is_due = self.sessions.is_due || is_full;
         let may_send = self.may_flush() && !self.sessions.is_held && !self.is_flying(Purpose::Sessions);
         if count == 0 || !is_due || !may_send {

@@ -62,7 +62,7 @@ impl Agent {
         self.want().is_for_apply = true;
     }
 
-    pub(super) fn sample_before_stop(&mut self) {
+    pub(super) fn sample_before_closing(&mut self) {
         self.want().is_for_stop = true;
     }
 
@@ -92,7 +92,7 @@ impl Agent {
             self.sync(SyncInput::Sampled);
         }
         if wanted.is_for_stop
-            && let Life::Stopping { is_sampled, .. } = &mut self.life
+            && let Life::Closing { is_sampled, .. } = &mut self.life
         {
             *is_sampled = true;
         }

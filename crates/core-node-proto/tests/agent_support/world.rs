@@ -42,7 +42,7 @@ pub(crate) enum Step {
     WallClock(i64),
     RestartProxy,
     Crash,
-    Stop,
+    Close,
     Report(usize),
 }
 
@@ -206,7 +206,7 @@ impl World {
             Step::WallClock(by) => self.set_clock(by),
             Step::RestartProxy => self.restart_proxy(),
             Step::Crash => self.restart(),
-            Step::Stop => self.agent.0.stop(self.now),
+            Step::Close => self.agent.0.close(self.now),
             Step::Report(which) => self.report(which),
         }
         self.settle();

@@ -122,6 +122,6 @@ impl AgentSettings {
         config.usage_policy = self.usage_policy.into();
         config.outbound_policy = self.outbound_policy.into();
         config.resend_window = self.resend_window;
-        config.stop_timeout = self.stop_timeout;
+        config.close_timeout = self.stop_timeout;
     }
 }

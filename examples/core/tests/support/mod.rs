@@ -216,7 +216,7 @@ impl RunningAgent {
     /// Stops it in order.
     pub async fn stop(mut self) -> Vec<String> {
         drop(self.stop.take());
-        self.until("stopped", |_| true).await;
+        self.until("closed", |_| true).await;
         std::mem::take(&mut self.seen)
     }
 }

@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     Err(failure) => agent.handle_failure(id, failure, Instant::now()),
                 }
                 if method == Method::ReportUsage && bytes == 3_000 && agent.waiting_batches() == 0 {
-                    agent.stop(Instant::now());
+                    agent.close(Instant::now());
                 }
             }
             Err(_) => agent.handle_timeout(Instant::now()),
