@@ -43,6 +43,8 @@ pub mod method;
 pub mod pb;
 mod secret;
 #[cfg(any(feature = "agent", feature = "core"))]
+mod store_failed;
+#[cfg(any(feature = "agent", feature = "core"))]
 mod timer;
 pub mod value;
 #[cfg(any(feature = "agent", feature = "core"))]
@@ -51,6 +53,8 @@ mod wall_clock;
 pub use endpoint::GrpcTarget;
 pub use method::Method;
 pub use secret::Secret;
+#[cfg(any(feature = "agent", feature = "core"))]
+pub use store_failed::StoreFailed;
 pub use web_time::Instant;
 
 #[doc = include_str!("../README.md")]

@@ -676,19 +676,29 @@ fn session_events_that_are_left_at_the_end_are_counted_as_dropped() {
 }
 
 #[test]
-fn settings_that_cannot_be_are_refused() {
+fn settings_that_cannot_be_are_named() {
     let refused = |change: &dyn Fn(&mut Config)| {
         let mut config = config();
         change(&mut config);
         Agent::new(config, Restored::Nothing, at("2030-01-02T03:04:05Z"), epoch()).err()
     };
-    assert_eq!(refused(&|config| config.stats_period = Duration::ZERO), Some(ConfigError::Duration));
     assert_eq!(
-        refused(&|config| config.usage_period = Duration::from_micros(999)),
-        Some(ConfigError::Duration)
+        refused(&|config| config.stats_interval = Duration::ZERO),
+        Some(ConfigError::Wait("stats_interval"))
     );
-    assert_eq!(refused(&|config| config.max_backoff = Duration::ZERO), Some(ConfigError::Waits));
-    assert_eq!(refused(&|config| config.max_batches = 1), Some(ConfigError::Limit));
+    assert_eq!(
+        refused(&|config| config.usage_interval = Duration::from_micros(999)),
+        Some(ConfigError::Interval("usage_interval"))
+    );
+    let bounds = refused(&|config| config.max_backoff = Duration::ZERO);
+    assert_eq!(bounds, Some(ConfigError::Bounds { least: "min_backoff", most: "max_backoff" }));
+    assert_eq!(
+        refused(&|config| config.min_cooling = Duration::ZERO),
+        Some(ConfigError::Wait("min_cooling"))
+    );
+    let limit = refused(&|config| config.max_batches = 1);
+    assert_eq!(limit, Some(ConfigError::Limit { name: "max_batches", least: 2 }));
+    assert_eq!(limit.unwrap().to_string(), "max_batches must be at least 2");
     assert!(matches!(refused(&|config| config.name = String::new()), Some(ConfigError::Registration(_))));
     assert_eq!(refused(&|_| {}), None);
     assert!(!acknowledged(false).is_ok());

@@ -458,7 +458,7 @@ fn a_node_that_does_not_answer_in_time_or_not_well_is_told_of() {
 
 #[test]
 fn an_answer_above_the_limit_is_none() {
-    let mut fixture = Fixture::with(|config| config.response_limit = 3);
+    let mut fixture = Fixture::with(|config| config.max_response = 3);
     let response = ::http::Response::new(Bytes::from_static(b"{  }"));
     assert_eq!(ask(&mut fixture, Ok(response)), ["event: node 1: larger than the limit of this side"]);
 }

@@ -212,7 +212,7 @@ impl Driver {
 
     fn request(&mut self, id: RequestId, request: Request<Bytes>) {
         // One byte more than the machine takes, so that it sees when there is too much.
-        let limit = self.role.core.config().response_limit.saturating_add(1);
+        let limit = self.role.core.config().max_response.saturating_add(1);
         let client = self.client.clone();
         let exchange = async move { (id, client.exchange(request, limit).await.map_err(links::failure)) };
         self.aborts.insert(id, self.requests.spawn(exchange));

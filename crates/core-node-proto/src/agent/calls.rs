@@ -61,8 +61,8 @@ impl Agent {
     fn time_limit(&self, purpose: Purpose) -> Duration {
         match purpose {
             Purpose::Fetch => self.config.config_timeout,
-            Purpose::Stats => self.config.stats_period,
-            Purpose::Online => self.config.online_period,
+            Purpose::Stats => self.config.stats_interval,
+            Purpose::Online => self.config.online_interval,
             _ => self.config.call_timeout,
         }
     }

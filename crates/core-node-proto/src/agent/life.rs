@@ -80,7 +80,7 @@ impl Agent {
             self.life = Life::Unregistered;
         } else {
             self.life = Life::Unauthorized;
-            self.arm(Timer::Heartbeat, self.config.unauthorized_period);
+            self.arm(Timer::Heartbeat, self.config.unauthorized_interval);
         }
     }
 
@@ -123,10 +123,10 @@ impl Agent {
         self.life = Life::Active;
         self.event(Event::Active);
         self.send_heartbeat();
-        let first = self.config.heartbeat_period.min(A_CENTURY).mul_f64(1.0 - self.random.f64());
+        let first = self.config.heartbeat_interval.min(A_CENTURY).mul_f64(1.0 - self.random.f64());
         self.arm(Timer::Heartbeat, first);
-        self.arm(Timer::Stats, self.config.stats_period);
-        self.arm(Timer::Online, self.config.online_period);
+        self.arm(Timer::Stats, self.config.stats_interval);
+        self.arm(Timer::Online, self.config.online_interval);
         self.retry_traffic();
         self.retry_reports();
         self.resume_sync();
@@ -149,7 +149,7 @@ impl Agent {
         for timer in [Timer::Stats, Timer::Online] {
             self.timers.set(timer, None);
         }
-        self.arm(Timer::Heartbeat, self.config.unauthorized_period);
+        self.arm(Timer::Heartbeat, self.config.unauthorized_interval);
     }
 
     pub(super) fn send_heartbeat(&mut self) {
@@ -174,8 +174,8 @@ impl Agent {
 
     pub(super) fn heartbeat_due(&mut self, at: Instant) {
         let period = match self.life {
-            Life::Active => self.config.heartbeat_period,
-            Life::Unauthorized => self.config.unauthorized_period,
+            Life::Active => self.config.heartbeat_interval,
+            Life::Unauthorized => self.config.unauthorized_interval,
             Life::Unregistered | Life::Registering { .. } | Life::Keeping { .. } => return,
             Life::Closing { .. } | Life::Closed => return,
         };

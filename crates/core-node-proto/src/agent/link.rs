@@ -46,7 +46,7 @@ impl Agent {
             self.link.failures = self.link.failures.saturating_add(1);
             if self.link.current == Link::Grpc && self.link.failures >= self.config.fallback_after {
                 self.change_link(Link::Http);
-                self.arm(Timer::Probe, self.config.probe_period);
+                self.arm(Timer::Probe, self.config.probe_interval);
             }
             return;
         }

@@ -3,7 +3,7 @@
 use super::calls::{Flight, Purpose};
 use super::counters::{Counters, Traffic};
 use super::link::LinkState;
-use super::output::{ApplyFailed, ApplyId, CallId, CommandError, Event, Output, Seen, StoreFailed, StoreId};
+use super::output::{ApplyFailed, ApplyId, CallId, CommandError, Event, Output, Seen, StoreId};
 use super::reports::Sessions;
 use super::sending::Sending;
 use super::snapshot::{Restored, Snapshot};
@@ -11,13 +11,13 @@ use super::storing::Storing;
 use super::sync::{Sync, SyncInput};
 use super::traffic::Wanted;
 use super::{Config, ConfigError};
-use crate::Secret;
 use crate::call::{Failure, Link, Reply};
 use crate::config::NodeConfig;
 use crate::message::{NodeError, NodeStats, OutboundItem, SessionEvent, UsageEntry};
 use crate::timer::Timers;
 use crate::value::{NodeId, Revision, Timestamp};
 use crate::wall_clock::WallClock;
+use crate::{Secret, StoreFailed};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -488,7 +488,7 @@ impl Agent {
             Timer::Register => self.send_registration(),
             Timer::Heartbeat => self.heartbeat_due(at),
             Timer::Probe => {
-                self.arm_next(Timer::Probe, at, self.config.probe_period);
+                self.arm_next(Timer::Probe, at, self.config.probe_interval);
                 self.probe();
             }
             Timer::Period => self.period_over(),

@@ -37,6 +37,6 @@ pub use counters::{Counters, Proxy, ProxyCounters, Traffic};
 pub use machine::{Agent, Dropped, State};
 pub use output::{
     ApplyFailed, ApplyId, CallId, CommandError, Event, Output, RegistrationRefusal, ReturnReason, Returned,
-    ReturnedContent, Sampling, Seen, StoreFailed, StoreId,
+    ReturnedContent, Sampling, Seen, StoreId,
 };
 pub use snapshot::{Restored, Snapshot, SnapshotError};

@@ -272,12 +272,6 @@ impl fmt::Debug for ApplyFailed {
     }
 }
 
-/// The state could not be stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
-#[error("the state could not be stored")]
-#[expect(clippy::exhaustive_structs, reason = "there is nothing more to say")]
-pub struct StoreFailed;
-
 /// Why a command was refused. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

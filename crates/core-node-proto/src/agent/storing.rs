@@ -1,7 +1,8 @@
 //! One store at a time, and what waits for it.
 
 use super::machine::{Agent, Timer};
-use super::output::{Event, Output, StoreFailed, StoreId};
+use super::output::{Event, Output, StoreId};
+use crate::StoreFailed;
 use crate::value::Revision;
 
 /// Counts the changes of the durable state. What depends on a change being stored remembers its number.

@@ -10,8 +10,9 @@ use super::settle::Pending;
 use super::step::Step;
 use super::{
     Change, CodeDigest, Config, ConfigError, Directory, Event, ExchangeId, KeyDigest, LatestStats,
-    NodeRecord, OnlineKey, Output, Published, RequestId, Sample, StoreFailed, StoreId, Stored,
+    NodeRecord, OnlineKey, Output, Published, RequestId, Sample, StoreId, Stored,
 };
+use crate::StoreFailed;
 use crate::message::StoredRuntimeStatus;
 use crate::timer::Timers;
 use crate::value::{NodeId, NodeStatus, Revision, Timestamp};

@@ -32,12 +32,6 @@ pub struct QueryId(pub(super) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FetchId(pub(super) u64);
 
-/// A transaction failed: nothing of it is stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
-#[error("not stored")]
-#[expect(clippy::exhaustive_structs, reason = "there is no more to it")]
-pub struct StoreFailed;
-
 /// Work for the driver, in order. `Debug` shows neither keys nor what stands in requests and transactions.
 #[expect(clippy::exhaustive_enums, reason = "new work must not compile away in a driver")]
 pub enum Output {

@@ -178,7 +178,7 @@ impl Core {
     fn read_status(&self, response: &Response<Bytes>) -> Result<RuntimeStatus, Failure> {
         let kind = if !response.status().is_success() {
             FailureKind::Http(response.status().as_u16())
-        } else if response.body().len() > self.config.response_limit {
+        } else if response.body().len() > self.config.max_response {
             FailureKind::TooLarge
         } else {
             match RuntimeStatus::from_json(response.body()) {

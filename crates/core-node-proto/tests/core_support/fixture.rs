@@ -2,8 +2,8 @@
 
 use core_node_proto::call::{Body, Call, Credential, Incoming, Reply};
 use core_node_proto::core::{
-    Change, CodeDigest, Config, Core, Entropy, Event, ExchangeId, KeyDigest, NodeRecord, Output, StoreFailed,
-    StoreId, Tables, Traffic,
+    Change, CodeDigest, Config, Core, Entropy, Event, ExchangeId, KeyDigest, NodeRecord, Output, StoreId,
+    Tables, Traffic,
 };
 use core_node_proto::message::{
     ConfigApplied, Heartbeat, NodeError, OnlineIp, OnlineUser, OnlineUsers, Register, Usage, UsageEntry,
@@ -11,7 +11,7 @@ use core_node_proto::message::{
 use core_node_proto::value::{
     ByteCount, NodeId, NodeProtocolId, NodeStatus, Revision, SubscriptionId, SyncStatus, Timestamp, UserId,
 };
-use core_node_proto::{Instant, Secret};
+use core_node_proto::{Instant, Secret, StoreFailed};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
