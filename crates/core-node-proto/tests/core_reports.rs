@@ -11,7 +11,7 @@ use core_node_proto::Secret;
 use core_node_proto::call::{Call, Delivery, Failure, FailureKind};
 use core_node_proto::core::enrichment::{self, Job, Provider};
 use core_node_proto::core::{
-    Change, CommandError, OnlineKey, Output, SessionTexts, Tables, Traffic, UsageKey,
+    Change, CommandError, OnlineKey, Output, QueryFailed, SessionTexts, Tables, Traffic, UsageKey,
 };
 use core_node_proto::message::{
     NodeStats, OnlineIp, OnlineUser, OnlineUsers, OutboundItem, OutboundUsage, SessionEvent, SessionEvents,
@@ -425,13 +425,13 @@ fn a_node_is_asked_at_the_address_that_it_registered() {
     assert!(request.headers().get("x-node-auth-key").is_none());
     let response = ::http::Response::new(Bytes::from(r#"{"xray":{"running":true,"uptimeSeconds":4}}"#));
     fixture.core.handle_response(request_id, response, fixture.now);
-    let Some(Output::Event(core_node_proto::core::Event::RuntimeStatus { id: fetched, result, .. })) =
+    let Some(Output::Event(core_node_proto::core::Event::RuntimeStatus { id: fetched, outcome, .. })) =
         fixture.core.poll_output()
     else {
         panic!()
     };
     let xray = XrayStats { running: true, uptime_seconds: Some(4) };
-    assert_eq!((fetched, result.unwrap().stats.xray), (id, Some(xray)));
+    assert_eq!((fetched, outcome.unwrap().stats.xray), (id, Some(xray)));
     assert_eq!(fixture.core.poll_timeout(), None);
 }
 
@@ -475,7 +475,7 @@ fn new_addresses_are_asked_about_every_10_minutes_and_what_is_found_is_stored() 
     let Some(Output::Query { id, query }) = fixture.core.poll_output() else { panic!() };
     let addresses = fixture.tables.addresses(&query);
     assert_eq!(addresses.len(), 2);
-    fixture.core.handle_addresses(id, addresses, fixture.now);
+    fixture.core.handle_addresses(id, Ok(addresses), fixture.now);
     let Some(Output::Request { id, request }) = fixture.core.poll_output() else { panic!() };
     assert_eq!(&**request.body(), br#"["8.8.8.8"]"#);
     let body = r#"[{"query":"8.8.8.8","status":"success"}]"#;
@@ -493,7 +493,7 @@ fn a_run_may_be_started_by_hand_and_ends_without_addresses() {
     fixture.core.start_enrichment(Job::Daily, fixture.now).unwrap();
     assert_eq!(fixture.core.start_enrichment(Job::Daily, fixture.now), Err(CommandError::Running));
     let Some(Output::Query { id, .. }) = fixture.core.poll_output() else { panic!() };
-    fixture.core.handle_query_failure(id, fixture.now);
+    fixture.core.handle_addresses(id, Err(QueryFailed), fixture.now);
     assert_eq!(fixture.drain(), ["event: Daily run, 0 stored"]);
     let mut plain = Fixture::new();
     assert_eq!(plain.core.start_enrichment(Job::Daily, plain.now), Err(CommandError::NoEnrichment));
@@ -505,7 +505,7 @@ fn a_provider_without_an_answer_is_cancelled_and_its_token_never_shows() {
     fixture.call(1, online(12, 6, &[("8.8.8.8", None)]));
     fixture.core.start_enrichment(Job::Daily, fixture.now).unwrap();
     let Some(Output::Query { id, .. }) = fixture.core.poll_output() else { panic!() };
-    fixture.core.handle_addresses(id, vec!["8.8.8.8".parse().unwrap()], fixture.now);
+    fixture.core.handle_addresses(id, Ok(vec!["8.8.8.8".parse().unwrap()]), fixture.now);
     let Some(output) = fixture.core.poll_output() else { panic!() };
     testkit::secrets::assert_debug_hides(&output);
     let Output::Request { id, request } = output else { panic!() };

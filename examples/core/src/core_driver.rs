@@ -197,7 +197,7 @@ impl Driver {
                 Output::SetOnline { .. } => {} // the machine remembers them itself; here belongs a Redis
                 Output::Query { id, query } => {
                     let addresses = self.role.tables.addresses(&query);
-                    self.role.core.handle_addresses(id, addresses, self.role.clock.now());
+                    self.role.core.handle_addresses(id, Ok(addresses), self.role.clock.now());
                 }
                 Output::Request { id, request } => self.request(id, request),
                 Output::Cancel(id) => {
@@ -236,9 +236,9 @@ impl Driver {
                 }
                 self.role.journal.push_back((user, at));
             }
-            Event::RuntimeStatus { id, result, .. } => {
+            Event::RuntimeStatus { id, outcome, .. } => {
                 if let Some(waiting) = self.role.fetches.remove(&id) {
-                    let _ = waiting.send(result); // an error: who asked has gone away
+                    let _ = waiting.send(outcome); // an error: who asked has gone away
                 }
             }
             _ => {}

@@ -290,19 +290,19 @@ impl Agent {
     }
 
     /// A store is done, or failed. After a failure it is tried again.
-    pub fn handle_stored(&mut self, id: StoreId, result: Result<(), StoreFailed>, now: Instant) {
+    pub fn handle_stored(&mut self, id: StoreId, outcome: Result<(), StoreFailed>, now: Instant) {
         self.at(now);
         if !self.is_closed() {
-            self.stored(id, result);
+            self.stored(id, outcome);
             self.settle();
         }
     }
 
     /// A configuration is in use, or is not and the one before stays.
-    pub fn handle_applied(&mut self, id: ApplyId, result: Result<(), ApplyFailed>, now: Instant) {
+    pub fn handle_applied(&mut self, id: ApplyId, outcome: Result<(), ApplyFailed>, now: Instant) {
         self.at(now);
         if !self.is_closed() {
-            self.sync(SyncInput::Applied(id, result));
+            self.sync(SyncInput::Applied(id, outcome));
             self.settle();
         }
     }

@@ -65,18 +65,14 @@ pub enum Output {
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Call { id, link, call, key: _, timeout } => f
-                .debug_struct("Call")
-                .field("id", &id.0)
-                .field("link", link)
-                .field("method", &call.method())
-                .field("timeout", timeout)
-                .finish_non_exhaustive(),
+            Self::Call { id, link, call, key: _, timeout } => {
+                write!(f, "Call({}, {:?} by {link:?}, {timeout:?})", id.0, call.method())
+            }
             Self::Cancel(id) => write!(f, "Cancel({})", id.0),
             Self::Store { id, snapshot } => write!(f, "Store({}, {snapshot:?})", id.0),
             Self::Sample(sampling) => write!(f, "Sample({sampling:?})"),
             Self::Apply { id, config } => write!(f, "Apply({}, revision {})", id.0, config.revision()),
-            Self::Event(event) => write!(f, "Event({event:?})"),
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
         }
     }
 }
@@ -251,7 +247,8 @@ pub struct Seen {
 }
 
 /// Why a configuration could not be applied.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not applied")]
 #[expect(clippy::exhaustive_structs, reason = "the application writes it as a struct literal")]
 pub struct ApplyFailed {
     /// For people.
@@ -288,4 +285,19 @@ pub enum CommandError {
     /// The key can be none.
     #[error("the key {0}")]
     Key(ValueError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_show_ids_and_kinds() {
+        let key = Some(Secret::new("secret"));
+        let timeout = Duration::from_secs(10);
+        let call = Output::Call { id: CallId(3), link: Link::Grpc, call: Call::GetLatestConfig, key, timeout };
+        assert_eq!(format!("{call:?}"), "Call(3, GetLatestConfig by Grpc, 10s)");
+        assert_eq!(format!("{:?}", Output::Cancel(CallId(3))), "Cancel(3)");
+        assert_eq!(format!("{:?}", Output::Event(Event::Active)), "Event(Active)");
+    }
 }

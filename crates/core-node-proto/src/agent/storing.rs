@@ -63,9 +63,9 @@ impl Agent {
         self.outputs.push_back(Output::Store { id, snapshot: self.state.clone() });
     }
 
-    pub(super) fn stored(&mut self, id: StoreId, result: Result<(), StoreFailed>) {
+    pub(super) fn stored(&mut self, id: StoreId, outcome: Result<(), StoreFailed>) {
         let Some(done) = self.storing.in_flight.take_if(|store| store.id == id) else { return };
-        match result {
+        match outcome {
             Ok(()) => {
                 self.storing.stored = done.change;
                 self.storing.revision = done.revision;

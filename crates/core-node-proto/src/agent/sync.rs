@@ -83,8 +83,8 @@ impl Agent {
             (Sync::Storing(config, change), SyncInput::Stored) if self.storing.has(change) => {
                 self.apply(config)
             }
-            (Sync::Applying(config, id), SyncInput::Applied(applied, result)) if applied == id => {
-                match result {
+            (Sync::Applying(config, id), SyncInput::Applied(applied, outcome)) if applied == id => {
+                match outcome {
                     Ok(()) => self.applied(config),
                     Err(failed) => self.apply_failed(&config, failed),
                 }
