@@ -295,7 +295,8 @@ mod tests {
     fn outputs_show_ids_and_kinds() {
         let key = Some(Secret::new("secret"));
         let timeout = Duration::from_secs(10);
-        let call = Output::Call { id: CallId(3), link: Link::Grpc, call: Call::GetLatestConfig, key, timeout };
+        let call =
+            Output::Call { id: CallId(3), link: Link::Grpc, call: Call::GetLatestConfig, key, timeout };
         assert_eq!(format!("{call:?}"), "Call(3, GetLatestConfig by Grpc, 10s)");
         assert_eq!(format!("{:?}", Output::Cancel(CallId(3))), "Cancel(3)");
         assert_eq!(format!("{:?}", Output::Event(Event::Active)), "Event(Active)");
