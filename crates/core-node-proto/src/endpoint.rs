@@ -1,25 +1,22 @@
-//! Where Core's gRPC service is: the settings `CORE_GRPC_URL` and `CORE_INSECURE`. Protocol facts §1.3, §1.4.
-//!
-//! | `CORE_GRPC_URL` | without `CORE_INSECURE=true` | with it |
-//! | --- | --- | --- |
-//! | `host`, `host:port`, `[v6]`, `[v6]:port` | TLS | cleartext |
-//! | the same after `https://` or `grpcs://` | TLS | [`TargetError::TlsScheme`] |
-//! | the same after `http://` or `grpc://` | [`TargetError::CleartextScheme`] | cleartext |
-//!
-//! The port is 3002 unless one is named, whatever the scheme. Schemes in any letter case, white space around the whole
-//! and one `/` at its end after a scheme are taken; anything else beyond the host and the port is an error.
+//! Where Core's gRPC service is: the settings `CORE_GRPC_URL` and `CORE_INSECURE`. §1.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// Core's gRPC port where none is named.
-pub const DEFAULT_GRPC_PORT: u16 = 3002;
 
 /// Longest host name, a limit of the domain name system.
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 
 /// Where the gRPC service is and whether to speak TLS. `Display` writes it as a URL: `https://core.example:3002`.
+///
+/// | `CORE_GRPC_URL` | without `CORE_INSECURE=true` | with it |
+/// | --- | --- | --- |
+/// | `host`, `host:port`, `[v6]`, `[v6]:port` | TLS | cleartext |
+/// | the same after `https://` or `grpcs://` | TLS | [`TargetError::TlsScheme`] |
+/// | the same after `http://` or `grpc://` | [`TargetError::CleartextScheme`] | cleartext |
+///
+/// The port is 3002 unless one is named, whatever the scheme. Schemes in any letter case, white space around the whole
+/// and one `/` at its end after a scheme are taken; anything else beyond the host and the port is an error.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GrpcTarget {
     /// Without brackets.
@@ -62,7 +59,10 @@ pub enum TargetError {
 }
 
 impl GrpcTarget {
-    /// Reads the two settings; `insecure` is `None` where `CORE_INSECURE` is not set.
+    /// Core's gRPC port where none is named.
+    pub const DEFAULT_PORT: u16 = 3002;
+
+    /// Reads the two settings; `insecure` is `None` where `CORE_INSECURE` is not set. It turns TLS off if it is exactly `true`.
     ///
     /// # Errors
     /// See [`TargetError`]. A contradiction between the scheme and `CORE_INSECURE` is one, so that nothing is sent in
@@ -72,7 +72,7 @@ impl GrpcTarget {
         if url.is_empty() {
             return Err(TargetError::Empty);
         }
-        let tls = !is_insecure(insecure);
+        let tls = insecure != Some("true");
         let authority = match url.split_once("://") {
             None => url,
             Some((scheme, rest)) => {
@@ -88,7 +88,7 @@ impl GrpcTarget {
         }
         let (host, port) = split_port(authority)?;
         let host = read_host(host)?;
-        let port = port.map_or(Ok(DEFAULT_GRPC_PORT), |text| read_port(text).ok_or(TargetError::Port))?;
+        let port = port.map_or(Ok(Self::DEFAULT_PORT), |text| read_port(text).ok_or(TargetError::Port))?;
         Ok(Self { host, port, tls })
     }
 
@@ -110,7 +110,7 @@ impl GrpcTarget {
         self.tls
     }
 
-    /// Whether the host is this machine: a loopback address, or `localhost`. Cleartext to anywhere else deserves a warning (§16).
+    /// Whether the host is this machine: a loopback address, or `localhost`. Cleartext to anywhere else deserves a warning (§15).
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.host)
@@ -128,12 +128,6 @@ impl fmt::Display for GrpcTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", if self.tls { "https" } else { "http" }, self.authority())
     }
-}
-
-/// Whether `CORE_INSECURE` turns TLS off: it is exactly `true`. Any other value, or none, keeps TLS.
-#[must_use]
-pub fn is_insecure(setting: Option<&str>) -> bool {
-    setting == Some("true")
 }
 
 /// Whether a host, without brackets, is this machine.

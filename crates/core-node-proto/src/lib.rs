@@ -14,8 +14,8 @@
 //!
 //! Start with [`agent::Agent`] or [`core::Core`]; both have a running example, and the README runs one against the other. Both
 //! speak in the types of [`call`]; [`http`] and [`grpc`] turn those into requests and responses and back. [`config`],
-//! [`attribution`], [`message`], [`value`] and [`endpoint`] are useful by themselves. Section marks (§) refer to the protocol page
-//! in the repository's `docs`.
+//! [`attribution`], [`message`] and [`value`] are useful by themselves; [`Method`] names the calls, [`GrpcTarget`] reads where Core
+//! is. Section marks (§) refer to the protocol page in the repository's `docs`.
 //!
 //! # Features
 //!
@@ -29,7 +29,7 @@ pub mod call;
 pub mod config;
 #[cfg(feature = "core")]
 pub mod core;
-pub mod endpoint;
+mod endpoint;
 #[rustfmt::skip]
 #[expect(clippy::exhaustive_structs, reason = "message types are written as struct literals")]
 #[path = "generated/nodeservice.rs"]
@@ -39,18 +39,22 @@ pub mod http;
 mod json;
 mod key_header;
 pub mod message;
-pub mod method;
+mod method;
 pub mod pb;
 mod secret;
+#[cfg(any(feature = "agent", feature = "core"))]
+mod store_failed;
 #[cfg(any(feature = "agent", feature = "core"))]
 mod timer;
 pub mod value;
 #[cfg(any(feature = "agent", feature = "core"))]
 mod wall_clock;
 
-pub use endpoint::GrpcTarget;
+pub use endpoint::{GrpcTarget, TargetError};
 pub use method::Method;
 pub use secret::Secret;
+#[cfg(any(feature = "agent", feature = "core"))]
+pub use store_failed::StoreFailed;
 pub use web_time::Instant;
 
 #[doc = include_str!("../README.md")]

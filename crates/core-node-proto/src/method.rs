@@ -1,19 +1,19 @@
-//! The calls of the protocol and how each travels. Protocol facts §1.6, §5.2.
-//!
-//! | call | gRPC method | HTTP route |
-//! | --- | --- | --- |
-//! | [`Register`](Method::Register) | – | `POST /node/register` |
-//! | [`Heartbeat`](Method::Heartbeat) | `Heartbeat` | `POST /node/heartbeat` |
-//! | [`ReportUsage`](Method::ReportUsage) | `ReportUsage` | `POST /node/usage` |
-//! | [`ReportOutboundUsage`](Method::ReportOutboundUsage) | `ReportOutboundUsage` | `POST /node/outbound-usage` |
-//! | [`ReportSessionEvents`](Method::ReportSessionEvents) | – | `POST /node/session-events` |
-//! | [`GetLatestConfig`](Method::GetLatestConfig) | `GetLatestConfig` | `GET /node/config/latest` |
-//! | [`ConfirmConfigApplied`](Method::ConfirmConfigApplied) | `ConfirmConfigApplied` | `POST /node/config/applied` |
-//! | [`ReportError`](Method::ReportError) | – | `POST /node/error` |
-//! | [`ReportNodeStats`](Method::ReportNodeStats) | `ReportNodeStats` | – |
-//! | [`ReportOnlineUsers`](Method::ReportOnlineUsers) | `ReportOnlineUsers` | – |
+//! The calls of the protocol and how each travels. §1.6, §5.
 
 /// A call of a node to Core.
+///
+/// | call | gRPC method | HTTP route |
+/// | --- | --- | --- |
+/// | [`Register`](Self::Register) | – | `POST /node/register` |
+/// | [`Heartbeat`](Self::Heartbeat) | `Heartbeat` | `POST /node/heartbeat` |
+/// | [`ReportUsage`](Self::ReportUsage) | `ReportUsage` | `POST /node/usage` |
+/// | [`ReportOutboundUsage`](Self::ReportOutboundUsage) | `ReportOutboundUsage` | `POST /node/outbound-usage` |
+/// | [`ReportSessionEvents`](Self::ReportSessionEvents) | – | `POST /node/session-events` |
+/// | [`GetLatestConfig`](Self::GetLatestConfig) | `GetLatestConfig` | `GET /node/config/latest` |
+/// | [`ConfirmConfigApplied`](Self::ConfirmConfigApplied) | `ConfirmConfigApplied` | `POST /node/config/applied` |
+/// | [`ReportError`](Self::ReportError) | – | `POST /node/error` |
+/// | [`ReportNodeStats`](Self::ReportNodeStats) | `ReportNodeStats` | – |
+/// | [`ReportOnlineUsers`](Self::ReportOnlineUsers) | `ReportOnlineUsers` | – |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Method {

@@ -1,4 +1,4 @@
-//! The messages of the gRPC service as `prost` types, made from `proto/node-service.proto`. Protocol facts §5.
+//! The messages of the gRPC service as `prost` types, made from `proto/node-service.proto`. §5.
 //!
 //! | message | role |
 //! | --- | --- |
@@ -13,11 +13,11 @@
 //! The service's original schema is not public. **Known** are the names of service, methods and fields, which fields may be
 //! missing, and that the `…_json` parts are text. **Assumed** are every field number and the types of numbers and
 //! instants; `lastSeen` of [`OnlineIp`] is the least certain. If the real schema differs, a wrong number makes a value
-//! look missing, and a wrong type fails the call (§15.1).
+//! look missing, and a wrong type fails the call (§14).
 //!
-//! Decoding refuses a known field of another wire type, a truncated message and text that is not UTF-8; it skips unknown
-//! fields, and of a scalar that comes twice the last one counts (§5.10, §5.11). An integer too large for its 32-bit field
-//! loses its upper bits (§5.12), so values are checked afterwards; [`grpc`](crate::grpc) does that. Encoding leaves out a scalar
+//! Decoding refuses a known field of another wire type, a truncated message and text that is not UTF-8 (§5.10); it skips
+//! unknown fields, and of a scalar that comes twice the last one counts. An integer too large for its 32-bit field loses its
+//! upper bits, so values are checked afterwards; [`grpc`](crate::grpc) does that. Encoding leaves out a scalar
 //! that is zero or empty unless the field is an `Option`, as all are that a node writes, keys apart: a Core that takes a
 //! missing scalar for undefined then reads 0 (§5.9). `Some(0)` is written, `None` is not, and both mean the same.
 //!

@@ -610,23 +610,23 @@ fn a_call_that_core_does_not_have_goes_the_other_way_for_a_while() {
 fn the_end_samples_freezes_stores_sends_once_and_is_told_last() {
     let mut node = Node::active();
     node.stores = false;
-    node.agent.0.stop(node.now);
+    node.agent.0.close(node.now);
     assert_eq!(node.lines(), ["sample Counters"]);
     assert_eq!(node.counters(agent_support::xray(&[(agent_support::USER, 1, 2)])), ["store"]);
     assert_eq!(node.stored(), ["grpc ReportUsage u12 1+2 at 04:02.000"]);
     assert_eq!(node.ok(Method::ReportUsage), ["store"]);
-    assert_eq!(node.stored(), ["event Stopped { is_stored: true }"]);
-    assert_eq!(node.agent.0.state(), State::Stopped);
-    assert_eq!(node.agent.0.record_session(session(1), node.now), Err(CommandError::Stopped));
+    assert_eq!(node.stored(), ["event Closed { is_stored: true }"]);
+    assert_eq!(node.agent.0.state(), State::Closed);
+    assert_eq!(node.agent.0.record_session(session(1), node.now), Err(CommandError::Closed));
 }
 
 #[test]
 fn the_end_does_not_wait_for_a_core_that_does_not_answer() {
     let mut node = Node::active();
-    node.agent.0.stop(node.now);
+    node.agent.0.close(node.now);
     node.lines();
     node.counters(agent_support::xray(&[(agent_support::USER, 1, 2)]));
-    assert_eq!(node.wait(seconds(5)), ["cancel ReportUsage", "event Stopped { is_stored: true }"]);
+    assert_eq!(node.wait(seconds(5)), ["cancel ReportUsage", "event Closed { is_stored: true }"]);
     let mut again = node.restart(config(), "2030-01-02T03:05:00.000Z");
     assert_eq!(again.lines(), ["event Active", "grpc ReportUsage u12 1+2 at 04:02.000"]);
 }
@@ -634,20 +634,20 @@ fn the_end_does_not_wait_for_a_core_that_does_not_answer() {
 #[test]
 fn a_failure_at_the_end_is_not_tried_again() {
     let mut node = Node::active();
-    node.agent.0.stop(node.now);
+    node.agent.0.close(node.now);
     node.lines();
     node.counters(agent_support::xray(&[(agent_support::USER, 1, 2)]));
-    assert_eq!(node.fail(Method::ReportUsage, refused()), ["event Stopped { is_stored: true }"]);
+    assert_eq!(node.fail(Method::ReportUsage, refused()), ["event Closed { is_stored: true }"]);
 }
 
 #[test]
 fn the_end_sends_what_waits_also_when_the_counters_cannot_be_sampled() {
     let mut node = Node::active();
     node.agent.0.record_session(session(1), node.now).unwrap();
-    node.agent.0.stop(node.now);
+    node.agent.0.close(node.now);
     assert_eq!(node.lines(), ["sample Counters"]);
     assert_eq!(node.wait(Duration::from_millis(2_500)), ["http ReportSessionEvents 1"]);
-    assert_eq!(node.ok(Method::ReportSessionEvents), ["event Stopped { is_stored: true }"]);
+    assert_eq!(node.ok(Method::ReportSessionEvents), ["event Closed { is_stored: true }"]);
     assert_eq!(node.agent.0.dropped().sessions, 0);
 }
 
@@ -657,38 +657,48 @@ fn the_end_within_the_sample_of_a_minute_sends_without_the_wait_of_a_minute() {
     config.usage_spread = seconds(60);
     let mut node = Node::active_with(config);
     assert_eq!(node.wait(seconds(58)), ["sample Counters"]);
-    node.agent.0.stop(node.now);
+    node.agent.0.close(node.now);
     let lines = node.counters(agent_support::xray(&[(agent_support::USER, 1, 2)]));
     assert_eq!(lines, ["grpc ReportUsage u12 1+2 at 04:59.999"]);
-    assert_eq!(node.ok(Method::ReportUsage), ["event Stopped { is_stored: true }"]);
+    assert_eq!(node.ok(Method::ReportUsage), ["event Closed { is_stored: true }"]);
 }
 
 #[test]
 fn session_events_that_are_left_at_the_end_are_counted_as_dropped() {
     let mut node = Node::active();
     node.agent.0.record_session(session(1), node.now).unwrap();
-    node.agent.0.stop(node.now);
+    node.agent.0.close(node.now);
     node.lines();
     node.counters(agent_support::xray(&[]));
     let lines = node.fail(Method::ReportSessionEvents, refused());
-    assert_eq!(lines, ["event Stopped { is_stored: true }"]);
+    assert_eq!(lines, ["event Closed { is_stored: true }"]);
     assert_eq!((node.agent.0.dropped().sessions, node.agent.0.waiting_sessions()), (1, 0));
 }
 
 #[test]
-fn settings_that_cannot_be_are_refused() {
+fn settings_that_cannot_be_are_named() {
     let refused = |change: &dyn Fn(&mut Config)| {
         let mut config = config();
         change(&mut config);
         Agent::new(config, Restored::Nothing, at("2030-01-02T03:04:05Z"), epoch()).err()
     };
-    assert_eq!(refused(&|config| config.stats_period = Duration::ZERO), Some(ConfigError::Duration));
     assert_eq!(
-        refused(&|config| config.usage_period = Duration::from_micros(999)),
-        Some(ConfigError::Duration)
+        refused(&|config| config.stats_interval = Duration::ZERO),
+        Some(ConfigError::Wait("stats_interval"))
     );
-    assert_eq!(refused(&|config| config.max_backoff = Duration::ZERO), Some(ConfigError::Waits));
-    assert_eq!(refused(&|config| config.max_batches = 1), Some(ConfigError::Limit));
+    assert_eq!(
+        refused(&|config| config.usage_interval = Duration::from_micros(999)),
+        Some(ConfigError::Interval("usage_interval"))
+    );
+    let bounds = refused(&|config| config.max_backoff = Duration::ZERO);
+    assert_eq!(bounds, Some(ConfigError::Bounds { least: "min_backoff", most: "max_backoff" }));
+    assert_eq!(
+        refused(&|config| config.min_cooling = Duration::ZERO),
+        Some(ConfigError::Wait("min_cooling"))
+    );
+    let limit = refused(&|config| config.max_batches = 1);
+    assert_eq!(limit, Some(ConfigError::Limit { name: "max_batches", least: 2 }));
+    assert_eq!(limit.unwrap().to_string(), "max_batches must be at least 2");
     assert!(matches!(refused(&|config| config.name = String::new()), Some(ConfigError::Registration(_))));
     assert_eq!(refused(&|_| {}), None);
     assert!(!acknowledged(false).is_ok());

@@ -24,7 +24,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..100_000_u64).prop_map(Step::Back),
         1 => Just(Step::RestartProxy),
         3 => Just(Step::Crash),
-        1 => Just(Step::Stop),
+        1 => Just(Step::Close),
         2 => (0..6_usize).prop_map(Step::Report),
     ];
     prop::collection::vec(step, 0..120)

@@ -205,7 +205,7 @@ fn what_core_has_not_taken_is_sent_again_as_it_is_with_growing_waits() {
 #[test]
 fn the_same_entries_go_over_http_when_grpc_is_away() {
     let mut config = config();
-    config.heartbeat_period = seconds(1_000);
+    config.heartbeat_interval = seconds(1_000);
     let (mut node, first) = sampled(config, 7);
     let mut lines = Vec::new();
     for _ in 0..3 {

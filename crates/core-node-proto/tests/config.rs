@@ -1,8 +1,8 @@
 //! Configurations, read and written.
 
 use core_node_proto::config::{
-    Client, ClientMap, ConfigError, ConfigTexts, Field, MtprotoClientMap, NodeConfig, Problem, ReadConfig,
-    Services, Warning,
+    Client, ClientMap, ConfigTexts, Field, MtprotoClientMap, NodeConfig, NodeConfigError, Problem,
+    ReadConfig, Services, Warning,
 };
 use core_node_proto::message::MAX_JSON_DEPTH;
 use core_node_proto::value::{LsId, Revision, SubscriptionId, UserId};
@@ -25,12 +25,12 @@ fn texts<'a>(client_map: &'a str, mtproto_client_map: &'a str, services: &'a str
     }
 }
 
-fn read(client_map: &str, mtproto_client_map: &str, services: &str) -> Result<ReadConfig, ConfigError> {
+fn read(client_map: &str, mtproto_client_map: &str, services: &str) -> Result<ReadConfig, NodeConfigError> {
     NodeConfig::from_texts(&texts(client_map, mtproto_client_map, services))
 }
 
 #[track_caller]
-fn wrong(read: Result<ReadConfig, ConfigError>) -> (Field, Problem) {
+fn wrong(read: Result<ReadConfig, NodeConfigError>) -> (Field, Problem) {
     let error = read.expect_err("this configuration is wrong");
     (error.field, error.problem)
 }

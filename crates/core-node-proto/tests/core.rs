@@ -220,7 +220,7 @@ fn bodies_and_reports_have_limits() {
     assert_eq!(fixture.call(1, fixture::usage(&[entry; 3])), ["refused: too large"]);
 }
 
-// §11.2, §11.3: heartbeats, confirmations, errors
+// §11: heartbeats, confirmations, errors
 
 #[test]
 fn a_heartbeat_is_stored_with_its_time_revision_and_address() {
@@ -414,7 +414,7 @@ fn only_so_many_calls_and_commands_may_wait_to_be_stored() {
     assert_eq!(fixture.call(1, heartbeat(0)).len(), 1);
 }
 
-// §11.2: the timer
+// §11: the timer
 
 #[test]
 fn a_node_that_is_silent_for_longer_than_a_minute_is_offline() {
@@ -490,7 +490,7 @@ fn after_a_restart_nodes_have_time_to_be_heard_of() {
     assert_eq!(fixture.wait(1).len(), 2);
 }
 
-// §11.2: publishing
+// §11: publishing
 
 #[test]
 fn a_configuration_is_handed_out_once_it_is_stored() {

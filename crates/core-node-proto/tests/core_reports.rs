@@ -1,5 +1,5 @@
 //! What Core makes of reports, one behaviour a test: usage (§9.4), sessions, users online, statistics (§10), and what it asks
-//! others itself (§1.8, §10.6).
+//! others itself (§10.6).
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 #[path = "core_support/fixture.rs"]
@@ -11,7 +11,7 @@ use core_node_proto::Secret;
 use core_node_proto::call::{Call, Delivery, Failure, FailureKind};
 use core_node_proto::core::enrichment::{self, Job, Provider};
 use core_node_proto::core::{
-    Change, CommandError, OnlineKey, Output, SessionTexts, Tables, Traffic, UsageKey,
+    Change, CommandError, OnlineKey, Output, QueryFailed, SessionTexts, Tables, Traffic, UsageKey,
 };
 use core_node_proto::message::{
     NodeStats, OnlineIp, OnlineUser, OnlineUsers, OutboundItem, OutboundUsage, SessionEvent, SessionEvents,
@@ -310,6 +310,18 @@ fn a_user_that_no_node_reported_for_more_than_10_seconds_comes_online_anew() {
 }
 
 #[test]
+fn a_wall_clock_that_is_set_makes_nobody_come_online_anew_and_nobody_leave() {
+    let mut fixture = Fixture::new();
+    fixture.call(1, online(12, 6, &[]));
+    for wall_clock in ["2031-01-01T00:00:00.000Z", "2029-01-01T00:00:00.000Z"] {
+        fixture.core.set_wall_clock(wall_clock.parse().unwrap(), fixture.now);
+        assert_eq!(fixture.core.online(fixture.now).len(), 2);
+        let lines = fixture.call(1, online(12, 6, &[]));
+        assert!(!lines.iter().any(|line| line.starts_with("event: user 12 online")), "{lines:?}");
+    }
+}
+
+#[test]
 fn addresses_are_stored_before_the_keys_are_set() {
     let mut fixture = Fixture::new();
     fixture.stores = false;
@@ -402,7 +414,7 @@ fn the_latest_statistics_are_kept_with_their_age_and_some_before() {
     assert_eq!(fixture.core.stats(&node(2)), None);
 }
 
-// §1.8: what a node says itself
+// What a node says itself
 
 #[test]
 fn a_node_is_asked_at_the_address_that_it_registered() {
@@ -413,13 +425,13 @@ fn a_node_is_asked_at_the_address_that_it_registered() {
     assert!(request.headers().get("x-node-auth-key").is_none());
     let response = ::http::Response::new(Bytes::from(r#"{"xray":{"running":true,"uptimeSeconds":4}}"#));
     fixture.core.handle_response(request_id, response, fixture.now);
-    let Some(Output::Event(core_node_proto::core::Event::RuntimeStatus { id: fetched, result, .. })) =
+    let Some(Output::Event(core_node_proto::core::Event::RuntimeStatus { id: fetched, outcome, .. })) =
         fixture.core.poll_output()
     else {
         panic!()
     };
     let xray = XrayStats { running: true, uptime_seconds: Some(4) };
-    assert_eq!((fetched, result.unwrap().stats.xray), (id, Some(xray)));
+    assert_eq!((fetched, outcome.unwrap().stats.xray), (id, Some(xray)));
     assert_eq!(fixture.core.poll_timeout(), None);
 }
 
@@ -446,7 +458,7 @@ fn a_node_that_does_not_answer_in_time_or_not_well_is_told_of() {
 
 #[test]
 fn an_answer_above_the_limit_is_none() {
-    let mut fixture = Fixture::with(|config| config.response_limit = 3);
+    let mut fixture = Fixture::with(|config| config.max_response = 3);
     let response = ::http::Response::new(Bytes::from_static(b"{  }"));
     assert_eq!(ask(&mut fixture, Ok(response)), ["event: node 1: larger than the limit of this side"]);
 }
@@ -463,7 +475,7 @@ fn new_addresses_are_asked_about_every_10_minutes_and_what_is_found_is_stored() 
     let Some(Output::Query { id, query }) = fixture.core.poll_output() else { panic!() };
     let addresses = fixture.tables.addresses(&query);
     assert_eq!(addresses.len(), 2);
-    fixture.core.handle_addresses(id, addresses, fixture.now);
+    fixture.core.handle_addresses(id, Ok(addresses), fixture.now);
     let Some(Output::Request { id, request }) = fixture.core.poll_output() else { panic!() };
     assert_eq!(&**request.body(), br#"["8.8.8.8"]"#);
     let body = r#"[{"query":"8.8.8.8","status":"success"}]"#;
@@ -481,7 +493,7 @@ fn a_run_may_be_started_by_hand_and_ends_without_addresses() {
     fixture.core.start_enrichment(Job::Daily, fixture.now).unwrap();
     assert_eq!(fixture.core.start_enrichment(Job::Daily, fixture.now), Err(CommandError::Running));
     let Some(Output::Query { id, .. }) = fixture.core.poll_output() else { panic!() };
-    fixture.core.handle_query_failure(id, fixture.now);
+    fixture.core.handle_addresses(id, Err(QueryFailed), fixture.now);
     assert_eq!(fixture.drain(), ["event: Daily run, 0 stored"]);
     let mut plain = Fixture::new();
     assert_eq!(plain.core.start_enrichment(Job::Daily, plain.now), Err(CommandError::NoEnrichment));
@@ -493,7 +505,7 @@ fn a_provider_without_an_answer_is_cancelled_and_its_token_never_shows() {
     fixture.call(1, online(12, 6, &[("8.8.8.8", None)]));
     fixture.core.start_enrichment(Job::Daily, fixture.now).unwrap();
     let Some(Output::Query { id, .. }) = fixture.core.poll_output() else { panic!() };
-    fixture.core.handle_addresses(id, vec!["8.8.8.8".parse().unwrap()], fixture.now);
+    fixture.core.handle_addresses(id, Ok(vec!["8.8.8.8".parse().unwrap()]), fixture.now);
     let Some(output) = fixture.core.poll_output() else { panic!() };
     testkit::secrets::assert_debug_hides(&output);
     let Output::Request { id, request } = output else { panic!() };

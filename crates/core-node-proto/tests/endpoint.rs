@@ -1,7 +1,6 @@
 //! The settings `CORE_GRPC_URL` and `CORE_INSECURE`.
 
-use core_node_proto::GrpcTarget;
-use core_node_proto::endpoint::{DEFAULT_GRPC_PORT, TargetError, is_insecure};
+use core_node_proto::{GrpcTarget, TargetError};
 use proptest::prelude::*;
 
 fn secure(url: &str) -> Result<GrpcTarget, TargetError> {
@@ -20,8 +19,11 @@ fn shown(target: Result<GrpcTarget, TargetError>) -> String {
 #[test]
 fn a_host_alone_gets_the_default_port_and_tls() {
     let target = secure("core.example").expect("it is a target");
-    assert_eq!((target.host(), target.port(), target.tls()), ("core.example", DEFAULT_GRPC_PORT, true));
-    assert_eq!(DEFAULT_GRPC_PORT, 3002);
+    assert_eq!(
+        (target.host(), target.port(), target.tls()),
+        ("core.example", GrpcTarget::DEFAULT_PORT, true)
+    );
+    assert_eq!(GrpcTarget::DEFAULT_PORT, 3002);
 }
 
 #[test]
@@ -69,11 +71,10 @@ fn an_ipv6_host_has_brackets_in_the_authority_only() {
 
 #[test]
 fn only_the_exact_word_true_turns_tls_off() {
-    assert!(is_insecure(Some("true")));
+    assert_eq!(insecure("core").map(|target| target.tls()), Ok(false));
     for setting in
         [None, Some(""), Some("TRUE"), Some("True"), Some("1"), Some("yes"), Some(" true"), Some("false")]
     {
-        assert!(!is_insecure(setting), "{setting:?}");
         assert_eq!(GrpcTarget::parse("core", setting).map(|target| target.tls()), Ok(true), "{setting:?}");
     }
 }

@@ -1,5 +1,4 @@
 //! The stubs of the feature `grpc`: a client and a server joined without a network.
-#![cfg(feature = "grpc")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use core_node_proto::call::{Call, Credential, Incoming, KeyPlacement, Refusal, Reply};

@@ -153,7 +153,7 @@ impl Driver {
                 () = &mut end, if !is_ending => {
                     is_ending = true;
                     let now = self.look_at_the_clock();
-                    self.agent.stop(now);
+                    self.agent.close(now);
                 }
             }
         }

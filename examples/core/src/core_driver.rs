@@ -197,7 +197,7 @@ impl Driver {
                 Output::SetOnline { .. } => {} // the machine remembers them itself; here belongs a Redis
                 Output::Query { id, query } => {
                     let addresses = self.role.tables.addresses(&query);
-                    self.role.core.handle_addresses(id, addresses, self.role.clock.now());
+                    self.role.core.handle_addresses(id, Ok(addresses), self.role.clock.now());
                 }
                 Output::Request { id, request } => self.request(id, request),
                 Output::Cancel(id) => {
@@ -212,7 +212,7 @@ impl Driver {
 
     fn request(&mut self, id: RequestId, request: Request<Bytes>) {
         // One byte more than the machine takes, so that it sees when there is too much.
-        let limit = self.role.core.config().response_limit.saturating_add(1);
+        let limit = self.role.core.config().max_response.saturating_add(1);
         let client = self.client.clone();
         let exchange = async move { (id, client.exchange(request, limit).await.map_err(links::failure)) };
         self.aborts.insert(id, self.requests.spawn(exchange));
@@ -236,9 +236,9 @@ impl Driver {
                 }
                 self.role.journal.push_back((user, at));
             }
-            Event::RuntimeStatus { id, result, .. } => {
+            Event::RuntimeStatus { id, outcome, .. } => {
                 if let Some(waiting) = self.role.fetches.remove(&id) {
-                    let _ = waiting.send(result); // an error: who asked has gone away
+                    let _ = waiting.send(outcome); // an error: who asked has gone away
                 }
             }
             _ => {}

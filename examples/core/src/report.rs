@@ -134,7 +134,7 @@ fn of_event(event: &Event) -> Option<(&'static str, Value)> {
         Event::StoreFailed => ("store_failed", json!({"error": "the state was not saved"})),
         Event::Returned(returned) => ("returned", of_returned(returned)),
         Event::StatsUnusable(error) => ("stats_unusable", json!({"error": error.to_string()})),
-        Event::Stopped { is_stored } => ("stopped", json!({"stored": is_stored})),
+        Event::Closed { is_stored } => ("closed", json!({"stored": is_stored})),
         other => {
             tracing::info!(?other, "news");
             return None;

@@ -1,6 +1,7 @@
 //! An agent's state in a file: written as a whole, on a thread of its own, in order.
 
-use core_node_proto::agent::{Restored, Snapshot, StoreFailed, StoreId};
+use core_node_proto::StoreFailed;
+use core_node_proto::agent::{Restored, Snapshot, StoreId};
 use program::file;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -319,8 +319,8 @@ async fn a_core_that_accepts_and_says_nothing_is_given_up() {
     let core = RunningCore::start().await;
     let mut config = quick();
     config.call_timeout = Duration::from_millis(100);
-    config.stats_period = Duration::from_secs(60);
-    config.online_period = Duration::from_secs(60);
+    config.stats_interval = Duration::from_secs(60);
+    config.online_interval = Duration::from_secs(60);
     let mut agent = RunningAgent::start(config, links(core.http, silent.local_addr().unwrap()));
     agent.until("link", |event| event["link"] == "fallback").await;
     agent.until("heartbeat", |event| event["need_sync"].is_boolean()).await;

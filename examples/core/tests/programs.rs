@@ -163,7 +163,7 @@ fn totals_are_those_of_the_counters_over_a_restart_of_the_agent() {
     std::thread::sleep(Duration::from_millis(50)); // for the line to be read
     #[cfg(unix)]
     agent.terminate();
-    assert_eq!(agent.until("stopped", any)["stored"], true);
+    assert_eq!(agent.until("closed", any)["stored"], true);
     let (status, stderr) = agent.end();
     assert!(status.success(), "{stderr}");
     server.wait_for("the last bytes", totals(2600));
@@ -195,7 +195,7 @@ fn a_file_of_counters_is_counted_once_however_often_it_is_read() {
     #[cfg(unix)]
     {
         agent.terminate();
-        assert_eq!(agent.until("stopped", any)["stored"], true);
+        assert_eq!(agent.until("closed", any)["stored"], true);
     }
     assert_eq!(sum(&server.state(), "bytesUp"), 1500);
 }

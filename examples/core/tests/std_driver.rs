@@ -129,7 +129,7 @@ async fn an_agent_on_threads_lives_by_http_alone() {
             fell_back |= *event == Event::LinkChanged(Link::Http);
             confirmed |= matches!(event, Event::Confirmed { .. });
             if fell_back && confirmed {
-                agent.stop(now);
+                agent.close(now);
             }
         });
         (fell_back, confirmed, stored)

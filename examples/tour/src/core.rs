@@ -237,12 +237,12 @@ fn config(page: SocketAddr) -> Result<agent::Config, String> {
     let port = NonZeroU16::new(page.port()).ok_or("there is no port")?;
     let mut config = agent::Config::new("this-machine", page.ip().into(), port, "here");
     config.code = Some(Secret::new(CODE));
-    config.stats_period = Duration::from_millis(200);
-    config.online_period = Duration::from_millis(300);
-    config.heartbeat_period = Duration::from_millis(200);
-    config.usage_period = Duration::from_millis(250);
+    config.stats_interval = Duration::from_millis(200);
+    config.online_interval = Duration::from_millis(300);
+    config.heartbeat_interval = Duration::from_millis(200);
+    config.usage_interval = Duration::from_millis(250);
     config.usage_spread = Duration::ZERO;
-    config.probe_period = Duration::from_millis(300);
+    config.probe_interval = Duration::from_millis(300);
     config.min_backoff = Duration::from_millis(50);
     config.max_backoff = Duration::from_millis(200);
     config.min_cooling = Duration::from_millis(200);
@@ -356,7 +356,7 @@ impl Story<'_> {
 
     async fn end(&mut self) -> Result<(), String> {
         drop(self.agent.stop.take());
-        self.until("stopped", |event| event["stored"] == true).await?;
+        self.until("closed", |event| event["stored"] == true).await?;
         let tables = self.core.tables().await?;
         let counted: u64 =
             tables.usage.values().map(|traffic| traffic.bytes_up.get() + traffic.bytes_down.get()).sum();

@@ -35,8 +35,8 @@ fn settings(input: &mut Input<'_>) -> Config {
     config.usage_spread = input.pick(&[Duration::ZERO, seconds(20), Duration::MAX]);
     config.call_timeout = input.pick(&[seconds(10), Duration::from_nanos(1), Duration::MAX]);
     config.sample_timeout = input.pick(&[seconds(5), Duration::from_nanos(1), Duration::MAX]);
-    config.heartbeat_period = input.pick(&[seconds(10), Duration::from_nanos(1), Duration::MAX]);
-    config.usage_period = input.pick(&[seconds(60), Duration::from_millis(1), Duration::MAX]);
+    config.heartbeat_interval = input.pick(&[seconds(10), Duration::from_nanos(1), Duration::MAX]);
+    config.usage_interval = input.pick(&[seconds(60), Duration::from_millis(1), Duration::MAX]);
     (config.min_backoff, config.max_backoff) = input.pick(&[
         (seconds(1), seconds(60)),
         (Duration::from_nanos(1), Duration::MAX),
@@ -65,7 +65,7 @@ fn step(input: &mut Input<'_>) -> Step {
             _ => Step::RestartProxy,
         },
         13 => Step::Crash,
-        14 => Step::Stop,
+        14 => Step::Close,
         _ => Step::Report(input.below(6)),
     }
 }

@@ -61,8 +61,8 @@ impl Agent {
     fn time_limit(&self, purpose: Purpose) -> Duration {
         match purpose {
             Purpose::Fetch => self.config.config_timeout,
-            Purpose::Stats => self.config.stats_period,
-            Purpose::Online => self.config.online_period,
+            Purpose::Stats => self.config.stats_interval,
+            Purpose::Online => self.config.online_interval,
             _ => self.config.call_timeout,
         }
     }
@@ -139,7 +139,7 @@ impl Agent {
 
     /// Whether what must not be lost may go out: also once, at the end.
     pub(super) fn may_flush(&self) -> bool {
-        matches!(self.life, Life::Active | Life::Stopping { may_call: true, is_sampled: true })
+        matches!(self.life, Life::Active | Life::Closing { may_call: true, is_sampled: true })
     }
 }
 

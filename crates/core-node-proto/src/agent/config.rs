@@ -1,4 +1,4 @@
-//! Settings of the agent. §14.
+//! Settings of the agent.
 
 use crate::Secret;
 use crate::message::{FieldError, Register};
@@ -26,26 +26,26 @@ pub struct Config {
     /// Whether heartbeats carry the address. They do.
     pub heartbeat_has_ip: bool,
     /// Whether the gRPC target is reached without TLS and is not this machine. It is not. If so
-    /// [`Event::CleartextTarget`](super::Event::CleartextTarget) says it once (§16).
+    /// [`Event::CleartextTarget`](super::Event::CleartextTarget) says it once (§15).
     pub cleartext: bool,
     /// How often statistics are reported, above 0. 2 s.
-    pub stats_period: Duration,
+    pub stats_interval: Duration,
     /// How often it is reported who is connected, above 0. 5 s.
-    pub online_period: Duration,
+    pub online_interval: Duration,
     /// How often there is a heartbeat, above 0. 10 s.
-    pub heartbeat_period: Duration,
+    pub heartbeat_interval: Duration,
     /// How often there is one while Core does not know the key, above 0. 60 s.
-    pub unauthorized_period: Duration,
+    pub unauthorized_interval: Duration,
     /// How often traffic is sampled and frozen, at whole multiples of this on the wall clock; at least 1 ms. 60 s.
-    pub usage_period: Duration,
+    pub usage_interval: Duration,
     /// Traffic that was frozen on the minute is sent after a wait below this that is always the same for one seed, so that
     /// many nodes do not fall on Core at once. 60 s; zero is at once.
     pub usage_spread: Duration,
     /// How long a sample of the counters may take, above 0; then the agent goes on without. 5 s. At the end at most
-    /// half of [`stop_timeout`](Self::stop_timeout).
+    /// half of [`close_timeout`](Self::close_timeout).
     pub sample_timeout: Duration,
     /// How long session events may wait for more of them, above 0. 5 s.
-    pub session_period: Duration,
+    pub session_interval: Duration,
     /// How many session events go into one call at most, and do not wait any longer; at least 1. 100.
     pub session_batch: usize,
     /// How many session events wait at most; the oldest are dropped, and counted. 10 000.
@@ -53,7 +53,7 @@ pub struct Config {
     /// How the types of session events are written. As they are.
     pub session_spelling: Spelling,
     /// How often gRPC is tried while HTTP stands in for it, above 0. 30 s.
-    pub probe_period: Duration,
+    pub probe_interval: Duration,
     /// After how many failures of the transport in a row HTTP stands in for gRPC; at least 1. 3.
     pub fallback_after: u32,
     /// How long a call may take, above 0. 10 s. Statistics and online users may take their period.
@@ -90,8 +90,8 @@ pub struct Config {
     pub mismatch_after: u32,
     /// How many oddities of attribution are told within a usage period. 16. All of them are counted.
     pub max_anomalies: u32,
-    /// How long stopping may take, above 0. 5 s.
-    pub stop_timeout: Duration,
+    /// How long closing may take, above 0. 5 s.
+    pub close_timeout: Duration,
     /// What the chance in waits is made of: another one for each node. 0.
     pub seed: u64,
 }
@@ -135,15 +135,28 @@ impl Spelling {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The agent would never rest, or would give up before it begins.
-    #[error("a period or a time-out must be above 0")]
-    Duration,
-    /// The bounds of waits are 0, or the wrong way round.
-    #[error("the shortest wait must be above 0 and not above the longest one")]
-    Waits,
+    /// A wait of 0: the agent would never rest, or would give up before it begins.
+    #[error("{0} must be above 0")]
+    Wait(&'static str),
+    /// An interval too short for the wall clock.
+    #[error("{0} must be at least 1 ms")]
+    Interval(&'static str),
+    /// The bounds of waits are the wrong way round.
+    #[error("{least} must not be above {most}")]
+    Bounds {
+        /// The setting of the shortest wait.
+        least: &'static str,
+        /// That of the longest one.
+        most: &'static str,
+    },
     /// A limit leaves no room for anything.
-    #[error("a limit is too small")]
-    Limit,
+    #[error("{name} must be at least {least}")]
+    Limit {
+        /// The setting.
+        name: &'static str,
+        /// What it has to be at least.
+        least: usize,
+    },
     /// What is said at registration breaks a rule.
     #[error("{0}")]
     Registration(FieldError),
@@ -164,18 +177,18 @@ impl Config {
             code: None,
             heartbeat_has_ip: true,
             cleartext: false,
-            stats_period: seconds(2),
-            online_period: seconds(5),
-            heartbeat_period: seconds(10),
-            unauthorized_period: seconds(60),
-            usage_period: seconds(60),
+            stats_interval: seconds(2),
+            online_interval: seconds(5),
+            heartbeat_interval: seconds(10),
+            unauthorized_interval: seconds(60),
+            usage_interval: seconds(60),
             usage_spread: seconds(60),
             sample_timeout: seconds(5),
-            session_period: seconds(5),
+            session_interval: seconds(5),
             session_batch: 100,
             max_sessions: 10_000,
             session_spelling: Spelling::default(),
-            probe_period: seconds(30),
+            probe_interval: seconds(30),
             fallback_after: 3,
             call_timeout: seconds(10),
             config_timeout: seconds(30),
@@ -193,7 +206,7 @@ impl Config {
             suspect_after: 5,
             mismatch_after: 3,
             max_anomalies: 16,
-            stop_timeout: seconds(5),
+            close_timeout: seconds(5),
             seed: 0,
         }
     }
@@ -211,32 +224,55 @@ impl Config {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let durations = [
-            self.stats_period,
-            self.online_period,
-            self.heartbeat_period,
-            self.unauthorized_period,
-            self.sample_timeout,
-            self.session_period,
-            self.probe_period,
-            self.call_timeout,
-            self.config_timeout,
-            self.missing_wait,
-            self.stop_timeout,
-        ];
-        if durations.iter().any(Duration::is_zero) || self.usage_period.as_millis() == 0 {
-            return Err(ConfigError::Duration);
-        }
-        let waits = [(self.min_backoff, self.max_backoff), (self.min_cooling, self.max_cooling)];
-        if waits.iter().any(|(shortest, longest)| shortest.is_zero() || shortest > longest) {
-            return Err(ConfigError::Waits);
-        }
-        let counts = [self.fallback_after, self.suspect_after, self.mismatch_after];
-        let sizes = [self.session_batch, self.batch_entries, self.max_batches.saturating_sub(1)];
-        if counts.contains(&0) || sizes.contains(&0) {
-            return Err(ConfigError::Limit);
-        }
+        self.check_waits()?;
+        self.check_limits()?;
         let code = self.code.clone().unwrap_or_else(|| Secret::new("none"));
         self.registration(code).check().map_err(ConfigError::Registration)
+    }
+
+    fn check_waits(&self) -> Result<(), ConfigError> {
+        let waits = [
+            ("stats_interval", self.stats_interval),
+            ("online_interval", self.online_interval),
+            ("heartbeat_interval", self.heartbeat_interval),
+            ("unauthorized_interval", self.unauthorized_interval),
+            ("sample_timeout", self.sample_timeout),
+            ("session_interval", self.session_interval),
+            ("probe_interval", self.probe_interval),
+            ("call_timeout", self.call_timeout),
+            ("config_timeout", self.config_timeout),
+            ("min_backoff", self.min_backoff),
+            ("min_cooling", self.min_cooling),
+            ("missing_wait", self.missing_wait),
+            ("close_timeout", self.close_timeout),
+        ];
+        if let Some((name, _)) = waits.into_iter().find(|(_, wait)| wait.is_zero()) {
+            return Err(ConfigError::Wait(name));
+        }
+        if self.usage_interval.as_millis() == 0 {
+            return Err(ConfigError::Interval("usage_interval"));
+        }
+        if self.min_backoff > self.max_backoff {
+            return Err(ConfigError::Bounds { least: "min_backoff", most: "max_backoff" });
+        }
+        if self.min_cooling > self.max_cooling {
+            return Err(ConfigError::Bounds { least: "min_cooling", most: "max_cooling" });
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self) -> Result<(), ConfigError> {
+        let limits = [
+            ("fallback_after", self.fallback_after as usize, 1),
+            ("suspect_after", self.suspect_after as usize, 1),
+            ("mismatch_after", self.mismatch_after as usize, 1),
+            ("session_batch", self.session_batch, 1),
+            ("batch_entries", self.batch_entries, 1),
+            ("max_batches", self.max_batches, 2),
+        ];
+        match limits.into_iter().find(|(_, limit, least)| limit < least) {
+            Some((name, _, least)) => Err(ConfigError::Limit { name, least }),
+            None => Ok(()),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Samples of the proxies' counters. §8.5, §8.7, §9.1.
+//! Samples of the proxies' counters. §8.5, §9.1.
 
 use crate::attribution::{Counter, CounterKind, Direction};
 use crate::value::Timestamp;

@@ -1,4 +1,4 @@
-//! From a code to a key, and what becomes of the key: all transitions of §12.3, and heartbeats.
+//! From a code to a key, and what becomes of the key: all transitions of §12, and heartbeats.
 
 use super::calls::{Ended, Purpose};
 use super::machine::{A_CENTURY, Agent, Life, Timer};
@@ -28,7 +28,7 @@ impl Agent {
             Life::Registering { .. } | Life::Keeping { .. } | Life::Active => {
                 return Err(CommandError::Registered);
             }
-            Life::Stopping { .. } | Life::Closed => return Err(CommandError::Stopped),
+            Life::Closing { .. } | Life::Closed => return Err(CommandError::Closed),
         }
         self.config.registration(code.clone()).check().map_err(CommandError::Invalid)?;
         self.cancel(Purpose::Heartbeat);
@@ -80,7 +80,7 @@ impl Agent {
             self.life = Life::Unregistered;
         } else {
             self.life = Life::Unauthorized;
-            self.arm(Timer::Heartbeat, self.config.unauthorized_period);
+            self.arm(Timer::Heartbeat, self.config.unauthorized_interval);
         }
     }
 
@@ -91,8 +91,8 @@ impl Agent {
     }
 
     pub(super) fn try_set_key(&mut self, key: Secret, node_id: Option<NodeId>) -> Result<(), CommandError> {
-        if matches!(self.life, Life::Stopping { .. } | Life::Closed) {
-            return Err(CommandError::Stopped);
+        if matches!(self.life, Life::Closing { .. } | Life::Closed) {
+            return Err(CommandError::Closed);
         }
         check_auth_key(&key).map_err(CommandError::Key)?;
         self.cancel(Purpose::Register);
@@ -123,10 +123,10 @@ impl Agent {
         self.life = Life::Active;
         self.event(Event::Active);
         self.send_heartbeat();
-        let first = self.config.heartbeat_period.min(A_CENTURY).mul_f64(1.0 - self.random.f64());
+        let first = self.config.heartbeat_interval.min(A_CENTURY).mul_f64(1.0 - self.random.f64());
         self.arm(Timer::Heartbeat, first);
-        self.arm(Timer::Stats, self.config.stats_period);
-        self.arm(Timer::Online, self.config.online_period);
+        self.arm(Timer::Stats, self.config.stats_interval);
+        self.arm(Timer::Online, self.config.online_interval);
         self.retry_traffic();
         self.retry_reports();
         self.resume_sync();
@@ -136,7 +136,7 @@ impl Agent {
     pub(super) fn refused_key(&mut self) {
         match &mut self.life {
             Life::Active => {}
-            Life::Stopping { may_call, .. } => {
+            Life::Closing { may_call, .. } => {
                 *may_call = false;
                 return;
             }
@@ -149,7 +149,7 @@ impl Agent {
         for timer in [Timer::Stats, Timer::Online] {
             self.timers.set(timer, None);
         }
-        self.arm(Timer::Heartbeat, self.config.unauthorized_period);
+        self.arm(Timer::Heartbeat, self.config.unauthorized_interval);
     }
 
     pub(super) fn send_heartbeat(&mut self) {
@@ -174,10 +174,10 @@ impl Agent {
 
     pub(super) fn heartbeat_due(&mut self, at: Instant) {
         let period = match self.life {
-            Life::Active => self.config.heartbeat_period,
-            Life::Unauthorized => self.config.unauthorized_period,
+            Life::Active => self.config.heartbeat_interval,
+            Life::Unauthorized => self.config.unauthorized_interval,
             Life::Unregistered | Life::Registering { .. } | Life::Keeping { .. } => return,
-            Life::Stopping { .. } | Life::Closed => return,
+            Life::Closing { .. } | Life::Closed => return,
         };
         self.arm_next(Timer::Heartbeat, at, period);
         self.send_heartbeat();

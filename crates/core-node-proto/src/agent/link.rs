@@ -1,4 +1,4 @@
-//! Which way calls go. §12.6, §2.9.
+//! Which way calls go. §2.9, §12.
 
 use super::calls::{Flight, Purpose};
 use super::machine::{Agent, Timer};
@@ -46,7 +46,7 @@ impl Agent {
             self.link.failures = self.link.failures.saturating_add(1);
             if self.link.current == Link::Grpc && self.link.failures >= self.config.fallback_after {
                 self.change_link(Link::Http);
-                self.arm(Timer::Probe, self.config.probe_period);
+                self.arm(Timer::Probe, self.config.probe_interval);
             }
             return;
         }

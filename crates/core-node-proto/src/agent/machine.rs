@@ -3,7 +3,7 @@
 use super::calls::{Flight, Purpose};
 use super::counters::{Counters, Traffic};
 use super::link::LinkState;
-use super::output::{ApplyFailed, ApplyId, CallId, CommandError, Event, Output, Seen, StoreFailed, StoreId};
+use super::output::{ApplyFailed, ApplyId, CallId, CommandError, Event, Output, Seen, StoreId};
 use super::reports::Sessions;
 use super::sending::Sending;
 use super::snapshot::{Restored, Snapshot};
@@ -11,13 +11,13 @@ use super::storing::Storing;
 use super::sync::{Sync, SyncInput};
 use super::traffic::Wanted;
 use super::{Config, ConfigError};
-use crate::Secret;
 use crate::call::{Failure, Link, Reply};
 use crate::config::NodeConfig;
 use crate::message::{NodeError, NodeStats, OutboundItem, SessionEvent, UsageEntry};
 use crate::timer::Timers;
 use crate::value::{NodeId, Revision, Timestamp};
 use crate::wall_clock::WallClock;
+use crate::{Secret, StoreFailed};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -78,14 +78,14 @@ pub(super) enum Life {
     },
     Active,
     Unauthorized,
-    Stopping {
+    Closing {
         may_call: bool,
         is_sampled: bool,
     },
     Closed,
 }
 
-/// Where an agent is in its life (§12.1).
+/// Where an agent is in its life (§12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum State {
@@ -98,9 +98,9 @@ pub enum State {
     /// Core does not know its key.
     Unauthorized,
     /// It sends what is left.
-    Stopping,
-    /// It has come to its end.
-    Stopped,
+    Closing,
+    /// Closed for good.
+    Closed,
 }
 
 /// What was not sent, since the start.
@@ -139,7 +139,7 @@ pub(super) enum Timer {
     Stats,
     Online,
     Store,
-    Stop,
+    Close,
 }
 
 impl Agent {
@@ -212,7 +212,7 @@ impl Agent {
     /// Asks for a key with a code. Also while Core does not know the key: the node then becomes another one.
     ///
     /// # Errors
-    /// [`CommandError::Registered`], [`CommandError::Stopped`]; [`CommandError::Invalid`] if the code breaks a rule.
+    /// [`CommandError::Registered`], [`CommandError::Closed`]; [`CommandError::Invalid`] if the code breaks a rule.
     pub fn register(&mut self, code: Secret, now: Instant) -> Result<(), CommandError> {
         self.at(now);
         self.try_register(code)?;
@@ -223,7 +223,7 @@ impl Agent {
     /// Takes a key, and the node's id if it is another one. It is stored before it is used.
     ///
     /// # Errors
-    /// [`CommandError::Key`] if it can be none, [`CommandError::Stopped`].
+    /// [`CommandError::Key`] if it can be none, [`CommandError::Closed`].
     pub fn set_key(
         &mut self,
         key: Secret,
@@ -239,7 +239,7 @@ impl Agent {
     /// Takes a session event. It is sent with others, over HTTP, and not kept over a restart.
     ///
     /// # Errors
-    /// [`CommandError::Stopped`].
+    /// [`CommandError::Closed`].
     pub fn record_session(&mut self, event: SessionEvent, now: Instant) -> Result<(), CommandError> {
         self.at(now);
         self.add_session(event)?;
@@ -250,7 +250,7 @@ impl Agent {
     /// Reports an error, over HTTP, in the place of one that Core has not got. An applied configuration ends it.
     ///
     /// # Errors
-    /// [`CommandError::Invalid`] if it breaks a rule, [`CommandError::Stopped`].
+    /// [`CommandError::Invalid`] if it breaks a rule, [`CommandError::Closed`].
     pub fn report_error(&mut self, error: NodeError, now: Instant) -> Result<(), CommandError> {
         self.at(now);
         self.add_error(error)?;
@@ -259,11 +259,11 @@ impl Agent {
     }
 
     /// Ends: samples the counters, freezes and stores, and tries once to send what waits, within
-    /// [`Config::stop_timeout`]. [`Event::Stopped`] is the last output.
-    pub fn stop(&mut self, now: Instant) {
+    /// [`Config::close_timeout`]. [`Event::Closed`] is the last output.
+    pub fn close(&mut self, now: Instant) {
         self.at(now);
-        if !matches!(self.life, Life::Stopping { .. } | Life::Closed) {
-            self.begin_stop();
+        if !matches!(self.life, Life::Closing { .. } | Life::Closed) {
+            self.begin_closing();
             self.settle();
         }
     }
@@ -290,19 +290,19 @@ impl Agent {
     }
 
     /// A store is done, or failed. After a failure it is tried again.
-    pub fn handle_stored(&mut self, id: StoreId, result: Result<(), StoreFailed>, now: Instant) {
+    pub fn handle_stored(&mut self, id: StoreId, outcome: Result<(), StoreFailed>, now: Instant) {
         self.at(now);
         if !self.is_closed() {
-            self.stored(id, result);
+            self.stored(id, outcome);
             self.settle();
         }
     }
 
     /// A configuration is in use, or is not and the one before stays.
-    pub fn handle_applied(&mut self, id: ApplyId, result: Result<(), ApplyFailed>, now: Instant) {
+    pub fn handle_applied(&mut self, id: ApplyId, outcome: Result<(), ApplyFailed>, now: Instant) {
         self.at(now);
         if !self.is_closed() {
-            self.sync(SyncInput::Applied(id, result));
+            self.sync(SyncInput::Applied(id, outcome));
             self.settle();
         }
     }
@@ -363,12 +363,12 @@ impl Agent {
             Life::Registering { .. } | Life::Keeping { .. } => State::Registering,
             Life::Active => State::Active,
             Life::Unauthorized => State::Unauthorized,
-            Life::Stopping { .. } => State::Stopping,
-            Life::Closed => State::Stopped,
+            Life::Closing { .. } => State::Closing,
+            Life::Closed => State::Closed,
         }
     }
 
-    /// Whether [`Event::Stopped`] was queued.
+    /// Whether [`Event::Closed`] was queued.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self.life, Life::Closed)
@@ -488,7 +488,7 @@ impl Agent {
             Timer::Register => self.send_registration(),
             Timer::Heartbeat => self.heartbeat_due(at),
             Timer::Probe => {
-                self.arm_next(Timer::Probe, at, self.config.probe_period);
+                self.arm_next(Timer::Probe, at, self.config.probe_interval);
                 self.probe();
             }
             Timer::Period => self.period_over(),
@@ -498,7 +498,7 @@ impl Agent {
             Timer::Cooling => self.sync(SyncInput::CoolingOver),
             Timer::Stats => self.stats_due(at),
             Timer::Online => self.online_due(at),
-            Timer::Stop => self.end(),
+            Timer::Close => self.end(),
             Timer::Usage | Timer::Outbound | Timer::Error | Timer::Store => {}
         }
     }

@@ -8,7 +8,7 @@
 //!                          │                      │
 //!  proxies <───────────────┤                      ├───────────────> application
 //!        ─────────────────>┘  Sample, Apply       └───────────────    Event
-//!   handle_counters/_stats/_online/_applied         register, set_key, record_session, report_error, stop
+//!   handle_counters/_stats/_online/_applied         register, set_key, record_session, report_error, close
 //! ```
 //!
 //! [`Agent`] says what to do, in order; a driver does it and reports. All deadlines, retries and policies are the agent's,
@@ -16,6 +16,7 @@
 
 mod batch;
 mod calls;
+mod closing;
 mod config;
 mod counters;
 mod format;
@@ -27,7 +28,6 @@ mod output;
 mod reports;
 mod sending;
 mod snapshot;
-mod stop;
 mod storing;
 mod sync;
 mod traffic;
@@ -37,6 +37,6 @@ pub use counters::{Counters, Proxy, ProxyCounters, Traffic};
 pub use machine::{Agent, Dropped, State};
 pub use output::{
     ApplyFailed, ApplyId, CallId, CommandError, Event, Output, RegistrationRefusal, ReturnReason, Returned,
-    ReturnedContent, Sampling, Seen, StoreFailed, StoreId,
+    ReturnedContent, Sampling, Seen, StoreId,
 };
 pub use snapshot::{Restored, Snapshot, SnapshotError};

@@ -65,18 +65,14 @@ pub enum Output {
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Call { id, link, call, key: _, timeout } => f
-                .debug_struct("Call")
-                .field("id", &id.0)
-                .field("link", link)
-                .field("method", &call.method())
-                .field("timeout", timeout)
-                .finish_non_exhaustive(),
+            Self::Call { id, link, call, key: _, timeout } => {
+                write!(f, "Call({}, {:?} by {link:?}, {timeout:?})", id.0, call.method())
+            }
             Self::Cancel(id) => write!(f, "Cancel({})", id.0),
             Self::Store { id, snapshot } => write!(f, "Store({}, {snapshot:?})", id.0),
             Self::Sample(sampling) => write!(f, "Sample({sampling:?})"),
             Self::Apply { id, config } => write!(f, "Apply({}, revision {})", id.0, config.revision()),
-            Self::Event(event) => write!(f, "Event({event:?})"),
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
         }
     }
 }
@@ -102,7 +98,7 @@ pub enum Event {
     /// What was stored could not be read. The agent begins without a key, and without last values of counters: traffic of
     /// proxies that were started by somebody else is counted from now on.
     StateLost,
-    /// The gRPC target is not this machine and is reached without TLS (§16).
+    /// The gRPC target is not this machine and is reached without TLS (§15).
     CleartextTarget,
     /// Core has taken the node.
     Registered {
@@ -122,7 +118,7 @@ pub enum Event {
     Unauthorized,
     /// Core answers `UNKNOWN` to everything, which some do when they do not know the key (§2.9).
     SuspectedAuth,
-    /// Core asks again and again for the revision that it was told: its schema may be another one (§15.1).
+    /// Core asks again and again for the revision that it was told: its schema may be another one (§14).
     SchemaMismatch {
         /// The revision.
         revision: Revision,
@@ -183,8 +179,8 @@ pub enum Event {
     Returned(Returned),
     /// What the proxies' statistics say cannot be sent.
     StatsUnusable(FieldError),
-    /// The agent has come to its end.
-    Stopped {
+    /// The agent is closed; nothing follows.
+    Closed {
         /// Whether all of its state was stored.
         is_stored: bool,
     },
@@ -251,7 +247,8 @@ pub struct Seen {
 }
 
 /// Why a configuration could not be applied.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not applied")]
 #[expect(clippy::exhaustive_structs, reason = "the application writes it as a struct literal")]
 pub struct ApplyFailed {
     /// For people.
@@ -272,19 +269,13 @@ impl fmt::Debug for ApplyFailed {
     }
 }
 
-/// The state could not be stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
-#[error("the state could not be stored")]
-#[expect(clippy::exhaustive_structs, reason = "there is nothing more to say")]
-pub struct StoreFailed;
-
-/// Why a command was refused; nothing changed.
+/// Why a command was refused. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// The agent stops, or has stopped.
-    #[error("the agent stops")]
-    Stopped,
+    /// The agent is closed, or about to be.
+    #[error("the agent is closed")]
+    Closed,
     /// It has a key, or asks for one.
     #[error("the node is registered, or about to be")]
     Registered,
@@ -294,4 +285,20 @@ pub enum CommandError {
     /// The key can be none.
     #[error("the key {0}")]
     Key(ValueError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_show_ids_and_kinds() {
+        let key = Some(Secret::new("secret"));
+        let timeout = Duration::from_secs(10);
+        let call =
+            Output::Call { id: CallId(3), link: Link::Grpc, call: Call::GetLatestConfig, key, timeout };
+        assert_eq!(format!("{call:?}"), "Call(3, GetLatestConfig by Grpc, 10s)");
+        assert_eq!(format!("{:?}", Output::Cancel(CallId(3))), "Cancel(3)");
+        assert_eq!(format!("{:?}", Output::Event(Event::Active)), "Event(Active)");
+    }
 }

@@ -1,4 +1,4 @@
-//! Session events, errors, statistics and who is online: what is lost without harm, or replaced by the next. §10, §12.6.
+//! Session events, errors, statistics and who is online: what is lost without harm, or replaced by the next. §10, §12.
 
 use super::calls::Purpose;
 use super::machine::{Agent, Life, Timer};
@@ -47,7 +47,7 @@ impl Agent {
     fn wait_for_more_sessions(&mut self) {
         let is_waiting = self.sessions.is_due || self.timers.is_set(&Timer::Sessions);
         if !is_waiting && !self.sessions.waiting.is_empty() && !self.is_flying(Purpose::Sessions) {
-            self.arm(Timer::Sessions, self.config.session_period);
+            self.arm(Timer::Sessions, self.config.session_interval);
         }
     }
 
@@ -58,7 +58,7 @@ impl Agent {
 
     pub(super) fn send_sessions(&mut self) {
         let count = self.sessions.waiting.len().min(self.config.session_batch);
-        let is_full = count == self.config.session_batch || matches!(self.life, Life::Stopping { .. });
+        let is_full = count == self.config.session_batch || matches!(self.life, Life::Closing { .. });
         let is_due = self.sessions.is_due || is_full;
         let may_send = self.may_flush() && !self.sessions.is_held && !self.is_flying(Purpose::Sessions);
         if count == 0 || !is_due || !may_send {
@@ -166,7 +166,7 @@ impl Agent {
 /// Statistics, and who is online.
 impl Agent {
     pub(super) fn stats_due(&mut self, at: Instant) {
-        self.arm_next(Timer::Stats, at, self.config.stats_period);
+        self.arm_next(Timer::Stats, at, self.config.stats_interval);
         match self.report_room(Purpose::Stats, Method::ReportNodeStats) {
             Room::Free => self.outputs.push_back(Output::Sample(Sampling::Stats)),
             Room::Busy => {}
@@ -189,7 +189,7 @@ impl Agent {
     }
 
     pub(super) fn online_due(&mut self, at: Instant) {
-        self.arm_next(Timer::Online, at, self.config.online_period);
+        self.arm_next(Timer::Online, at, self.config.online_interval);
         match self.report_room(Purpose::Online, Method::ReportOnlineUsers) {
             Room::Free => self.outputs.push_back(Output::Sample(Sampling::Online)),
             Room::Busy => {}

@@ -1,7 +1,8 @@
 //! One store at a time, and what waits for it.
 
 use super::machine::{Agent, Timer};
-use super::output::{Event, Output, StoreFailed, StoreId};
+use super::output::{Event, Output, StoreId};
+use crate::StoreFailed;
 use crate::value::Revision;
 
 /// Counts the changes of the durable state. What depends on a change being stored remembers its number.
@@ -62,9 +63,9 @@ impl Agent {
         self.outputs.push_back(Output::Store { id, snapshot: self.state.clone() });
     }
 
-    pub(super) fn stored(&mut self, id: StoreId, result: Result<(), StoreFailed>) {
+    pub(super) fn stored(&mut self, id: StoreId, outcome: Result<(), StoreFailed>) {
         let Some(done) = self.storing.in_flight.take_if(|store| store.id == id) else { return };
-        match result {
+        match outcome {
             Ok(()) => {
                 self.storing.stored = done.change;
                 self.storing.revision = done.revision;

@@ -1,4 +1,4 @@
-//! From "Core has another configuration" to "Core knows that it is in use": all transitions of §12.4.
+//! From "Core has another configuration" to "Core knows that it is in use": all transitions of §12.
 
 use super::calls::Purpose;
 use super::machine::{Agent, Timer};
@@ -83,8 +83,8 @@ impl Agent {
             (Sync::Storing(config, change), SyncInput::Stored) if self.storing.has(change) => {
                 self.apply(config)
             }
-            (Sync::Applying(config, id), SyncInput::Applied(applied, result)) if applied == id => {
-                match result {
+            (Sync::Applying(config, id), SyncInput::Applied(applied, outcome)) if applied == id => {
+                match outcome {
                     Ok(()) => self.applied(config),
                     Err(failed) => self.apply_failed(&config, failed),
                 }

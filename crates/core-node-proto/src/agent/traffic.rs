@@ -24,7 +24,7 @@ pub(super) struct Wanted {
 impl Agent {
     /// A usage period is over.
     pub(super) fn period_over(&mut self) {
-        let period = i64::try_from(self.config.usage_period.as_millis()).unwrap_or(i64::MAX);
+        let period = i64::try_from(self.config.usage_interval.as_millis()).unwrap_or(i64::MAX);
         let at = self.clock.at(self.now).unix_milliseconds();
         let end = Timestamp::from_unix_milliseconds(at - at.rem_euclid(period) - 1).ok();
         self.arm_period();
@@ -38,7 +38,7 @@ impl Agent {
 
     /// Arms the end of the usage period, which is on the wall clock.
     pub(super) fn arm_period(&mut self) {
-        let period = i64::try_from(self.config.usage_period.as_millis()).unwrap_or(i64::MAX);
+        let period = i64::try_from(self.config.usage_interval.as_millis()).unwrap_or(i64::MAX);
         let at = self.clock.at(self.now).unix_milliseconds();
         let wait = period - at.rem_euclid(period);
         self.period_end = at.saturating_add(wait);
@@ -62,7 +62,7 @@ impl Agent {
         self.want().is_for_apply = true;
     }
 
-    pub(super) fn sample_before_stop(&mut self) {
+    pub(super) fn sample_before_closing(&mut self) {
         self.want().is_for_stop = true;
     }
 
@@ -92,7 +92,7 @@ impl Agent {
             self.sync(SyncInput::Sampled);
         }
         if wanted.is_for_stop
-            && let Life::Stopping { is_sampled, .. } = &mut self.life
+            && let Life::Closing { is_sampled, .. } = &mut self.life
         {
             *is_sampled = true;
         }
@@ -225,7 +225,7 @@ impl Agent {
 
     /// The map before the one in force has counted for a whole period.
     fn forget_previous(&mut self) {
-        let is_over = self.now.saturating_duration_since(self.previous_since) >= self.config.usage_period;
+        let is_over = self.now.saturating_duration_since(self.previous_since) >= self.config.usage_interval;
         if is_over && self.state.previous.take().is_some() {
             self.touch();
         }

@@ -36,7 +36,7 @@ impl Identity {
         self.user_id
     }
 
-    /// Returns the link, which no report carries (§8.2).
+    /// Returns the link, which no report carries (§8).
     #[must_use]
     pub fn link_id(self) -> LinkId {
         self.link_id
@@ -48,7 +48,7 @@ impl Identity {
         self.ls_id
     }
 
-    /// Returns the node's protocol, which reports call nodeProtocolId (§8.2).
+    /// Returns the node's protocol, which reports call nodeProtocolId (§8).
     #[must_use]
     pub fn proto_id(self) -> NodeProtocolId {
         self.proto_id

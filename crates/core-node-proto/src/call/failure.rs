@@ -1,6 +1,6 @@
 //! Why a call has no reply, and what that means for what it carried. §9.3.
 
-use crate::config::ConfigError;
+use crate::config::NodeConfigError;
 use crate::message::FieldError;
 
 /// Why a call has no reply.
@@ -56,7 +56,7 @@ pub enum FailureKind {
     Unreadable(FieldError),
     /// There is a configuration that cannot be taken.
     #[error("unusable configuration: {0}")]
-    Config(ConfigError),
+    Config(NodeConfigError),
     /// Anything else.
     #[error("transport error")]
     Other,
@@ -174,7 +174,7 @@ impl Failure {
         }
     }
 
-    /// Whether the transport failed, rather than Core: what counts towards the change from gRPC to HTTP (§12.6).
+    /// Whether the transport failed, rather than Core: what counts towards the change from gRPC to HTTP (§12).
     #[must_use]
     pub fn is_transport(&self) -> bool {
         match &self.kind {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::marker::PhantomData;
 
-/// Who is behind an entry of a client map (§7.1).
+/// Who is behind an entry of a client map (§7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_structs, reason = "entries are written as struct literals")]
 pub struct Client {

@@ -94,14 +94,14 @@ pub enum Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{field} {problem}")]
 #[non_exhaustive]
-pub struct ConfigError {
+pub struct NodeConfigError {
     /// The part at fault.
     pub field: Field,
     /// What is wrong with it.
     pub problem: Problem,
 }
 
-impl ConfigError {
+impl NodeConfigError {
     pub(super) fn new(field: Field, problem: Problem) -> Self {
         Self { field, problem }
     }

@@ -9,7 +9,7 @@ mod written;
 mod xray;
 
 pub use client_map::{Client, ClientMap, MtprotoClientMap};
-pub use error::{ConfigError, Field, Problem, Warning};
+pub use error::{Field, NodeConfigError, Problem, Warning};
 pub use node_config::{ConfigTexts, NodeConfig, ReadConfig};
 pub use services::Services;
 pub use xray::{Mtproto, Xray, XrayInbound};

@@ -1,7 +1,7 @@
 //! A whole configuration, over either transport.
 
 use super::client_map::{ClientMap, MtprotoClientMap};
-use super::error::{ConfigError, Field, Problem, Warning};
+use super::error::{Field, NodeConfigError, Problem, Warning};
 use super::raw;
 use super::services::Services;
 use super::written::Written;
@@ -12,7 +12,7 @@ use serde_json::error::Category;
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-/// What Core wants a node to run (§7.1).
+/// What Core wants a node to run (§7).
 ///
 /// ```
 /// use core_node_proto::config::NodeConfig;
@@ -44,7 +44,7 @@ pub struct ReadConfig {
     pub warnings: Vec<Warning>,
 }
 
-/// A configuration as the gRPC message carries it, the three structured parts as JSON texts (§7.2).
+/// A configuration as the gRPC message carries it, the three structured parts as JSON texts (§7).
 ///
 /// Users' keys stand in here, so its [`Debug`] shows lengths.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -89,8 +89,8 @@ impl NodeConfig {
     ///
     /// # Errors
     /// As [`from_texts`](Self::from_texts); also if the body is no JSON object, or the revision is absent or no number.
-    pub fn from_json(body: &[u8]) -> Result<ReadConfig, ConfigError> {
-        let wrong_body = |problem| ConfigError::new(Field::Body, problem);
+    pub fn from_json(body: &[u8]) -> Result<ReadConfig, NodeConfigError> {
+        let wrong_body = |problem| NodeConfigError::new(Field::Body, problem);
         let body = std::str::from_utf8(body).map_err(|_| wrong_body(Problem::NotUtf8))?;
         let fields = [Field::Revision, Field::ClientMap, Field::MtprotoClientMap, Field::Services];
         let members = raw::members(body, fields.map(Field::http_name));
@@ -100,7 +100,7 @@ impl NodeConfig {
                 _ => Problem::NotJson { line: error.line(), column: error.column() },
             })
         })?;
-        let wrong_revision = |problem| ConfigError::new(Field::Revision, problem);
+        let wrong_revision = |problem| NodeConfigError::new(Field::Revision, problem);
         let revision = revision.ok_or_else(|| wrong_revision(Problem::Missing))?;
         let revision = serde_json::from_str(revision).ok().and_then(|number: Scalar<'_>| number.whole().ok());
         Self::from_texts(&ConfigTexts {
@@ -117,12 +117,12 @@ impl NodeConfig {
     /// # Errors
     /// The revision is out of range, or the client map or the services are no JSON object, are nested deeper than
     /// [`MAX_JSON_DEPTH`](crate::message::MAX_JSON_DEPTH), or have a member that cannot be taken.
-    pub fn from_texts(texts: &ConfigTexts<'_>) -> Result<ReadConfig, ConfigError> {
+    pub fn from_texts(texts: &ConfigTexts<'_>) -> Result<ReadConfig, NodeConfigError> {
         let revision = Revision::new(texts.revision);
-        let revision = revision.map_err(|_| ConfigError::new(Field::Revision, Problem::OutOfRange))?;
+        let revision = revision.map_err(|_| NodeConfigError::new(Field::Revision, Problem::OutOfRange))?;
         let mut warnings = Vec::new();
         let client_map = raw::given(&texts.client_map_json).map(ClientMap::read).transpose();
-        let client_map = client_map.map_err(|problem| ConfigError::new(Field::ClientMap, problem))?;
+        let client_map = client_map.map_err(|problem| NodeConfigError::new(Field::ClientMap, problem))?;
         let client_map = client_map.unwrap_or_default();
         if client_map.keys_not_ids() > 0 {
             warnings.push(Warning::KeysNotIds { count: client_map.keys_not_ids() });

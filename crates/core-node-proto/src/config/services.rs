@@ -3,7 +3,7 @@
 use super::error::Problem;
 use super::raw;
 use super::xray::{Mtproto, Xray};
-use super::{ConfigError, Field};
+use super::{Field, NodeConfigError};
 use crate::json::is_too_deep;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -26,9 +26,9 @@ impl Services {
     /// # Errors
     /// The text is no JSON object, is nested deeper than [`MAX_JSON_DEPTH`](crate::message::MAX_JSON_DEPTH), or has an `xray` or `mtproto` that is neither null
     /// nor an object.
-    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+    pub fn from_json(text: &str) -> Result<Self, NodeConfigError> {
         match raw::given(text) {
-            Some(text) => Self::read(text).map_err(|problem| ConfigError::new(Field::Services, problem)),
+            Some(text) => Self::read(text).map_err(|problem| NodeConfigError::new(Field::Services, problem)),
             None => Ok(Self::default()),
         }
     }

@@ -38,7 +38,7 @@ impl Core {
     /// [`Event::Published`](super::Event::Published) tells; the nodes that it is for are pending from then on.
     ///
     /// # Errors
-    /// [`CommandError::UnknownNode`], [`CommandError::NoRevision`], [`CommandError::TooManyPending`]. Nothing changes.
+    /// [`CommandError::UnknownNode`], [`CommandError::NoRevision`], [`CommandError::TooManyPending`].
     pub fn publish(
         &mut self,
         parts: ConfigParts,
@@ -63,7 +63,7 @@ impl Core {
     /// tells.
     ///
     /// # Errors
-    /// [`CommandError::Text`], [`CommandError::TooManyPending`]. Nothing changes.
+    /// [`CommandError::Text`], [`CommandError::TooManyPending`].
     pub fn add_code(
         &mut self,
         code: &Secret,
@@ -81,7 +81,7 @@ impl Core {
     /// Removes a registration code, whether there is one or not. A registration that is being stored goes on.
     ///
     /// # Errors
-    /// [`CommandError::TooManyPending`]. Nothing changes.
+    /// [`CommandError::TooManyPending`].
     pub fn remove_code(&mut self, code: &Secret, now: Instant) -> Result<StoreId, CommandError> {
         self.advance(now);
         self.check_room()?;
@@ -92,7 +92,7 @@ impl Core {
     /// Sets or takes away a node's domain. It is done when it is stored, as [`Event::Stored`](super::Event::Stored) tells.
     ///
     /// # Errors
-    /// [`CommandError::UnknownNode`], [`CommandError::Text`], [`CommandError::TooManyPending`]. Nothing changes.
+    /// [`CommandError::UnknownNode`], [`CommandError::Text`], [`CommandError::TooManyPending`].
     pub fn set_domain(
         &mut self,
         node: &NodeId,
@@ -111,7 +111,7 @@ impl Core {
     /// given again.
     ///
     /// # Errors
-    /// [`CommandError::UnknownNode`], [`CommandError::TooManyPending`]. Nothing changes.
+    /// [`CommandError::UnknownNode`], [`CommandError::TooManyPending`].
     pub fn remove_node(&mut self, node: &NodeId, now: Instant) -> Result<StoreId, CommandError> {
         self.advance(now);
         self.present(node)?;

@@ -41,7 +41,7 @@ pub struct Config {
     /// How many nodes may be asked at a time. 64; a further fetch is refused.
     pub max_fetches: usize,
     /// The longest response to a request of Core, in bytes. 4 MiB; a longer one counts as none.
-    pub response_limit: usize,
+    pub max_response: usize,
     /// What to find out about addresses of users, if anything. None.
     pub enrichment: Option<enrichment::Config>,
     /// The longest body over HTTP, in bytes. 100 KiB; a longer one is refused as too large.
@@ -76,7 +76,7 @@ pub enum NeedSync {
     Differs,
 }
 
-/// What a confirmation of a revision does. §11.2.
+/// What a confirmation of a revision does. §11.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Confirmation {
@@ -145,7 +145,7 @@ impl Config {
             fetch_path: PathAndQuery::from_static("/runtime-status"),
             fetch_timeout: Duration::from_secs(5),
             max_fetches: 64,
-            response_limit: 4 << 20,
+            max_response: 4 << 20,
             enrichment: None,
             max_http_body: 100 << 10,
             max_grpc_message: 4 << 20,
@@ -169,7 +169,7 @@ impl Config {
             ("max_nodes", self.max_nodes),
             ("max_online", self.max_online),
             ("max_fetches", self.max_fetches),
-            ("response_limit", self.response_limit),
+            ("max_response", self.max_response),
         ];
         if let Some((name, _)) = limits.into_iter().find(|(_, limit)| *limit == 0) {
             return Err(ConfigError::Limit(name));

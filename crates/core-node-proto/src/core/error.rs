@@ -1,6 +1,6 @@
-//! Why a command is refused.
+//! Why a command was refused.
 
-/// Why a command did nothing.
+/// Why a command was refused. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {

@@ -10,8 +10,9 @@ use super::settle::Pending;
 use super::step::Step;
 use super::{
     Change, CodeDigest, Config, ConfigError, Directory, Event, ExchangeId, KeyDigest, LatestStats,
-    NodeRecord, OnlineKey, Output, Published, RequestId, Sample, StoreFailed, StoreId, Stored,
+    NodeRecord, OnlineKey, Output, Published, RequestId, Sample, StoreId, Stored,
 };
+use crate::StoreFailed;
 use crate::message::StoredRuntimeStatus;
 use crate::timer::Timers;
 use crate::value::{NodeId, NodeStatus, Revision, Timestamp};
@@ -49,8 +50,7 @@ use web_time::Instant;
 ///   [`set_wall_clock`](Self::set_wall_clock)
 /// - inputs: [`handle_call`](Self::handle_call), [`handle_cancel`](Self::handle_cancel),
 ///   [`handle_stored`](Self::handle_stored), [`handle_addresses`](Self::handle_addresses),
-///   [`handle_query_failure`](Self::handle_query_failure), [`handle_response`](Self::handle_response),
-///   [`handle_failure`](Self::handle_failure), [`handle_timeout`](Self::handle_timeout)
+///   [`handle_response`](Self::handle_response), [`handle_failure`](Self::handle_failure), [`handle_timeout`](Self::handle_timeout)
 /// - outputs: [`poll_output`](Self::poll_output), [`poll_timeout`](Self::poll_timeout)
 /// - getters: the rest
 ///

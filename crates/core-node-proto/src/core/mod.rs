@@ -51,7 +51,7 @@ pub use directory::Directory;
 pub use entropy::Entropy;
 pub use error::CommandError;
 pub use machine::Core;
-pub use output::{Event, ExchangeId, FetchId, OnlineKey, Output, QueryId, RequestId, StoreFailed, StoreId};
+pub use output::{Event, ExchangeId, FetchId, OnlineKey, Output, QueryFailed, QueryId, RequestId, StoreId};
 pub use published::Published;
 pub use record::NodeRecord;
 pub use stats::{LatestStats, Sample};

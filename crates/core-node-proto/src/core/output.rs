@@ -32,11 +32,11 @@ pub struct QueryId(pub(super) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FetchId(pub(super) u64);
 
-/// A transaction failed: nothing of it is stored.
+/// A query for addresses has no answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
-#[error("not stored")]
-#[expect(clippy::exhaustive_structs, reason = "there is no more to it")]
-pub struct StoreFailed;
+#[error("not answered")]
+#[expect(clippy::exhaustive_structs, reason = "there is nothing more to say")]
+pub struct QueryFailed;
 
 /// Work for the driver, in order. `Debug` shows neither keys nor what stands in requests and transactions.
 #[expect(clippy::exhaustive_enums, reason = "new work must not compile away in a driver")]
@@ -62,7 +62,7 @@ pub enum Output {
         /// How long it lives from now, above 0.
         lifetime: Duration,
     },
-    /// Answer this query from the stored addresses, then report `handle_addresses` or `handle_query_failure` once.
+    /// Answer this query from the stored addresses, then report `handle_addresses` once.
     Query {
         /// Names the query.
         id: QueryId,
@@ -86,26 +86,15 @@ pub enum Output {
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Reply { id, outcome } => {
-                f.debug_struct("Reply").field("id", id).field("outcome", outcome).finish()
+            Self::Reply { id, outcome } => write!(f, "Reply({}, {outcome:?})", id.0),
+            Self::Store { id, changes } => write!(f, "Store({}, {} changes)", id.0, changes.len()),
+            Self::SetOnline { key, lifetime } => write!(f, "SetOnline({key}, {lifetime:?})"),
+            Self::Query { id, query } => write!(f, "Query({}, {query:?})", id.0),
+            Self::Request { id, request } => {
+                let host = request.uri().host().unwrap_or_default();
+                write!(f, "Request({}, {} {host}, {} bytes)", id.0, request.method(), request.body().len())
             }
-            Self::Store { id, changes } => {
-                f.debug_struct("Store").field("id", id).field("changes", &changes.len()).finish()
-            }
-            Self::SetOnline { key, lifetime } => {
-                f.debug_struct("SetOnline").field("key", key).field("lifetime", lifetime).finish()
-            }
-            Self::Query { id, query } => {
-                f.debug_struct("Query").field("id", id).field("query", query).finish()
-            }
-            Self::Request { id, request } => f
-                .debug_struct("Request")
-                .field("id", id)
-                .field("method", request.method())
-                .field("host", &request.uri().host())
-                .field("body_bytes", &request.body().len())
-                .finish(),
-            Self::Cancel(id) => f.debug_tuple("Cancel").field(id).finish(),
+            Self::Cancel(id) => write!(f, "Cancel({})", id.0),
             Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
         }
     }
@@ -144,7 +133,7 @@ pub enum Event {
         /// The node.
         node: NodeId,
     },
-    /// A registration had a code that is unknown, used or too old. The host may limit the source of such exchanges (§16).
+    /// A registration had a code that is unknown, used or too old. The host may limit the source of such exchanges (§15).
     RegistrationRefused {
         /// The exchange.
         id: ExchangeId,
@@ -239,7 +228,7 @@ pub enum Event {
         /// The node.
         node: NodeId,
         /// What the node said, or why there is nothing.
-        result: Result<Box<RuntimeStatus>, Failure>,
+        outcome: Result<Box<RuntimeStatus>, Failure>,
     },
     /// A run over the addresses of users has ended.
     Enriched(Report),
@@ -254,4 +243,32 @@ pub enum Event {
         /// The transaction; that of a command is what the command returned.
         id: StoreId,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_show_ids_kinds_and_lengths() {
+        let request = Request::get("https://ipinfo.io/8.8.8.8?token=secret").body(Bytes::from("[]"));
+        let outputs = [
+            Output::Reply { id: ExchangeId(1), outcome: Err(Refusal::Unauthorized) },
+            Output::Store { id: StoreId(2), changes: Vec::new() },
+            Output::Request { id: RequestId(3), request: request.expect("it is a request") },
+            Output::Cancel(RequestId(3)),
+            Output::Event(Event::Stored { id: StoreId(2) }),
+        ];
+        let shown: Vec<String> = outputs.iter().map(|output| format!("{output:?}")).collect();
+        assert_eq!(
+            shown,
+            [
+                "Reply(1, Err(Unauthorized))",
+                "Store(2, 0 changes)",
+                "Request(3, GET ipinfo.io, 2 bytes)",
+                "Cancel(3)",
+                "Event(Stored { id: StoreId(2) })",
+            ]
+        );
+    }
 }

@@ -1,9 +1,9 @@
-//! What Core asks others: nodes for their statistics, providers about addresses. §1.8, §10.6.
+//! What Core asks others: nodes for their statistics, providers about addresses. §10.6.
 
 use super::enrichment::{Job, Task};
 use super::machine::Timer;
 use super::settle::{Effect, Pending};
-use super::{Change, CommandError, Core, Event, FetchId, Output, QueryId, RequestId};
+use super::{Change, CommandError, Core, Event, FetchId, Output, QueryFailed, QueryId, RequestId};
 use crate::call::{Delivery, Failure, FailureKind};
 use crate::message::{HttpBody as _, RuntimeStatus};
 use crate::value::{Address, NodeId};
@@ -32,7 +32,7 @@ impl Core {
     /// [`Event::RuntimeStatus`] has what came of it, with the same id, within [`Config::fetch_timeout`](super::Config::fetch_timeout).
     ///
     /// # Errors
-    /// [`CommandError::UnknownNode`], [`CommandError::TooManyFetches`]. Nothing changes.
+    /// [`CommandError::UnknownNode`], [`CommandError::TooManyFetches`].
     pub fn fetch_runtime_status(&mut self, node: &NodeId, now: Instant) -> Result<FetchId, CommandError> {
         self.advance(now);
         let record = self.present(node)?;
@@ -66,7 +66,7 @@ impl Core {
     /// Starts a run of enrichment before its time. [`Event::Enriched`] tells of its end.
     ///
     /// # Errors
-    /// [`CommandError::NoEnrichment`], [`CommandError::Running`]. Nothing changes.
+    /// [`CommandError::NoEnrichment`], [`CommandError::Running`].
     pub fn start_enrichment(&mut self, job: Job, now: Instant) -> Result<(), CommandError> {
         self.advance(now);
         let (wall_clock, now) = (self.time_of_day(), self.now);
@@ -82,8 +82,8 @@ impl Core {
     pub fn handle_response(&mut self, id: RequestId, response: Response<Bytes>, now: Instant) {
         self.advance(now);
         if let Some((fetch, node)) = self.outside.fetches.remove(&id) {
-            let result = self.read_status(&response);
-            self.end_fetch(id, fetch, node, result);
+            let outcome = self.read_status(&response);
+            self.end_fetch(id, fetch, node, outcome);
         } else if self.outside.request == Some(id) {
             self.outside.request = None;
             let now = self.now;
@@ -105,26 +105,23 @@ impl Core {
         }
     }
 
-    /// A query has this answer.
-    pub fn handle_addresses(&mut self, id: QueryId, addresses: Vec<Address>, now: Instant) {
+    /// A query has these addresses for an answer, or none: then the run that it was for ends.
+    pub fn handle_addresses(
+        &mut self,
+        id: QueryId,
+        outcome: Result<Vec<Address>, QueryFailed>,
+        now: Instant,
+    ) {
         self.advance(now);
         if self.outside.query == Some(id) {
             self.outside.query = None;
             let now = self.now;
             if let Some(enrichment) = &mut self.enrichment {
-                enrichment.handle_addresses(addresses, now);
+                match outcome {
+                    Ok(addresses) => enrichment.handle_addresses(addresses, now),
+                    Err(QueryFailed) => enrichment.handle_query_failure(now),
+                }
             }
-            self.take_tasks();
-        }
-    }
-
-    /// A query has no answer. The run that it was for ends.
-    pub fn handle_query_failure(&mut self, id: QueryId, now: Instant) {
-        self.advance(now);
-        if self.outside.query == Some(id) {
-            self.outside.query = None;
-            let now = self.now;
-            self.enrichment.iter_mut().for_each(|enrichment| enrichment.handle_query_failure(now));
             self.take_tasks();
         }
     }
@@ -178,7 +175,7 @@ impl Core {
     fn read_status(&self, response: &Response<Bytes>) -> Result<RuntimeStatus, Failure> {
         let kind = if !response.status().is_success() {
             FailureKind::Http(response.status().as_u16())
-        } else if response.body().len() > self.config.response_limit {
+        } else if response.body().len() > self.config.max_response {
             FailureKind::TooLarge
         } else {
             match RuntimeStatus::from_json(response.body()) {
@@ -194,10 +191,10 @@ impl Core {
         request: RequestId,
         id: FetchId,
         node: NodeId,
-        result: Result<RuntimeStatus, Failure>,
+        outcome: Result<RuntimeStatus, Failure>,
     ) {
         self.timers.set(Timer::Fetch(request), None);
-        self.push(Event::RuntimeStatus { id, node, result: result.map(Box::new) });
+        self.push(Event::RuntimeStatus { id, node, outcome: outcome.map(Box::new) });
     }
 }
 

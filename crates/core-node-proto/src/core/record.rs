@@ -1,4 +1,4 @@
-//! What Core keeps of a node, and how calls change it. §11.1, §11.2.
+//! What Core keeps of a node, and how calls change it. §11.
 
 use super::{Confirmation, KeyDigest, form};
 use crate::message::{Heartbeat, NodeError, Register};

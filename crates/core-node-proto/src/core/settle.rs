@@ -7,12 +7,12 @@ use super::serve::For;
 use super::step::Step;
 use super::{
     Audience, BatchDigest, CodeDigest, Core, Event, ExchangeId, KeyDigest, NodeRecord, OnlineKey, Output,
-    StoreFailed, StoreId,
+    StoreId,
 };
-use crate::Method;
 use crate::call::{Refusal, Reply};
 use crate::config::NodeConfig;
 use crate::value::{NodeId, NodeProtocolId, NodeStatus, SyncStatus, Timestamp, UserId};
+use crate::{Method, StoreFailed};
 use std::sync::Arc;
 use web_time::Instant;
 

@@ -1,4 +1,4 @@
-//! What changes the record of a node. §11.2.
+//! What changes the record of a node. §11.
 
 use super::{Confirmation, NodeRecord};
 use crate::message::{Heartbeat, NodeError};

@@ -1,4 +1,4 @@
-//! The frame around a message in the body of a gRPC call. §5.14.
+//! The frame around a message in the body of a gRPC call. §5.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

@@ -23,7 +23,7 @@
 //! and runs
 //!
 //! ```sh
-//! BLESS=1 cargo test -p core-node-proto --all-features --test generated
+//! BLESS=1 cargo test -p core-node-proto --test generated
 //! ```
 //!
 //! which renews [`pb`](crate::pb) and the stubs. Everything else stays: messages and fields are reached by name, numbers may

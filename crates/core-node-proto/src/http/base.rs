@@ -1,4 +1,4 @@
-//! Where Core's HTTP routes are. §1.5.
+//! Where Core's HTTP routes are. §1.
 
 use crate::endpoint::{is_loopback, read_host, read_port, split_port};
 use http::Uri;
@@ -99,7 +99,7 @@ impl Base {
         self.port
     }
 
-    /// Whether the host is this machine: a loopback address, or `localhost`. Cleartext to anywhere else deserves a warning (§16).
+    /// Whether the host is this machine: a loopback address, or `localhost`. Cleartext to anywhere else deserves a warning (§15).
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.host)

@@ -1,11 +1,11 @@
 //! Which field of a message is wrong, and how.
 
 use crate::value::ValueError;
-use std::fmt;
 
 /// A field that breaks a rule. It names the field by its JSON path, as in `entries[3].bytesUp`, and never repeats
 /// what the field held.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} {error}", subject(.path))]
 pub struct FieldError {
     path: Box<str>,
     error: ValueError,
@@ -50,14 +50,9 @@ impl FieldError {
     }
 }
 
-impl fmt::Display for FieldError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = if self.path.is_empty() { "the message" } else { &self.path };
-        write!(f, "{path} {}", self.error)
-    }
+fn subject(path: &str) -> &str {
+    if path.is_empty() { "the message" } else { path }
 }
-
-impl std::error::Error for FieldError {}
 
 #[cfg(test)]
 mod tests {

@@ -90,7 +90,7 @@ impl HttpBody for Register {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "messages are written as struct literals")]
 pub struct Registered {
-    /// The key for all later calls, by the rule of [`check_auth_key`].
+    /// The key for all later calls, 1 to 1024 characters of printable ASCII without spaces.
     pub auth_key: Secret,
     /// The node's id.
     pub node_id: NodeId,

@@ -4,13 +4,10 @@ use super::ValueError;
 use crate::Secret;
 
 /// The greatest length of an auth key in bytes.
-pub const MAX_KEY_BYTES: usize = 1024;
+const MAX_KEY_BYTES: usize = 1024;
 
 /// Checks the rule of auth keys: 1 to 1024 characters of printable ASCII without spaces. An agent stores no other key.
-///
-/// # Errors
-/// [`ValueError::WrongLength`], [`ValueError::NotAKey`].
-pub fn check_auth_key(key: &Secret) -> Result<(), ValueError> {
+pub(crate) fn check_auth_key(key: &Secret) -> Result<(), ValueError> {
     let key = key.expose().as_bytes();
     if !(1..=MAX_KEY_BYTES).contains(&key.len()) {
         Err(ValueError::WrongLength { least: 1, most: MAX_KEY_BYTES })

@@ -1,4 +1,4 @@
-//! Open enumerations: texts of which some are known. §6.6 to §6.9.
+//! Open enumerations: texts of which some are known. §6.6 to §6.8.
 
 use super::ValueError;
 use std::borrow::Cow;

@@ -23,7 +23,7 @@ mod stored;
 mod timestamp;
 
 pub use address::Address;
-pub use auth_key::{MAX_KEY_BYTES, check_auth_key};
+pub(crate) use auth_key::check_auth_key;
 pub use byte_count::ByteCount;
 pub use enumeration::{
     MAX_ENUMERATION_CHARACTERS, NodeStatus, NodeStatusKind, SessionEventType, SessionEventTypeKind,

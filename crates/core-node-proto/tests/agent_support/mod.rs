@@ -4,13 +4,13 @@
 
 use core_node_proto::agent::{
     Agent, ApplyId, CallId, Config, Counters, Event, Output, Proxy, ProxyCounters, Restored, Sampling,
-    Snapshot, StoreFailed, StoreId, Traffic,
+    Snapshot, StoreId, Traffic,
 };
 use core_node_proto::call::{Call, ConfigReply, Delivery, Failure, FailureKind, GrpcCode, Link, Reply};
 use core_node_proto::config::NodeConfig;
 use core_node_proto::message::{Acknowledgement, HeartbeatReply, Registered, UsageEntry};
 use core_node_proto::value::{NodeId, Timestamp};
-use core_node_proto::{Method, Secret};
+use core_node_proto::{Method, Secret, StoreFailed};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,7 +4,7 @@
 
 use core_node_proto::agent::{
     Agent, ApplyFailed, ApplyId, CallId, Config, Counters, Event, Output, Policy, Proxy, ProxyCounters,
-    Restored, ReturnedContent, Seen, Snapshot, StoreFailed, StoreId, Traffic,
+    Restored, ReturnedContent, Seen, Snapshot, StoreId, Traffic,
 };
 use core_node_proto::call::{Call, ConfigReply, Delivery, Failure, FailureKind, GrpcCode, Link, Reply};
 use core_node_proto::config::NodeConfig;
@@ -12,7 +12,7 @@ use core_node_proto::message::{
     Acknowledgement, HeartbeatReply, NodeError, NodeStats, OutboundItem, Registered, SessionEvent, UsageEntry,
 };
 use core_node_proto::value::{NodeId, SessionEventType, Timestamp, UserId, VpnProtocol};
-use core_node_proto::{Method, Secret};
+use core_node_proto::{Method, Secret, StoreFailed};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub(crate) enum Step {
     WallClock(i64),
     RestartProxy,
     Crash,
-    Stop,
+    Close,
     Report(usize),
 }
 
@@ -133,8 +133,8 @@ pub(crate) fn config(policy: Policy) -> Config {
     config.usage_policy = policy;
     config.usage_spread = Duration::from_secs(20);
     // Fewer calls of the kinds that come all the time.
-    (config.stats_period, config.online_period) = (Duration::from_secs(40), Duration::from_secs(45));
-    config.heartbeat_period = Duration::from_secs(20);
+    (config.stats_interval, config.online_interval) = (Duration::from_secs(40), Duration::from_secs(45));
+    config.heartbeat_interval = Duration::from_secs(20);
     (config.batch_entries, config.max_batches, config.max_sessions) = (2, 4, 5);
     config.max_anomalies = 2;
     config
@@ -206,7 +206,7 @@ impl World {
             Step::WallClock(by) => self.set_clock(by),
             Step::RestartProxy => self.restart_proxy(),
             Step::Crash => self.restart(),
-            Step::Stop => self.agent.0.stop(self.now),
+            Step::Close => self.agent.0.close(self.now),
             Step::Report(which) => self.report(which),
         }
         self.settle();

@@ -2,8 +2,8 @@
 
 use core_node_proto::call::{Body, Call, Credential, Incoming, Reply};
 use core_node_proto::core::{
-    Change, CodeDigest, Config, Core, Entropy, Event, ExchangeId, KeyDigest, NodeRecord, Output, StoreFailed,
-    StoreId, Tables, Traffic,
+    Change, CodeDigest, Config, Core, Entropy, Event, ExchangeId, KeyDigest, NodeRecord, Output, StoreId,
+    Tables, Traffic,
 };
 use core_node_proto::message::{
     ConfigApplied, Heartbeat, NodeError, OnlineIp, OnlineUser, OnlineUsers, Register, Usage, UsageEntry,
@@ -11,7 +11,7 @@ use core_node_proto::message::{
 use core_node_proto::value::{
     ByteCount, NodeId, NodeProtocolId, NodeStatus, Revision, SubscriptionId, SyncStatus, Timestamp, UserId,
 };
-use core_node_proto::{Instant, Secret};
+use core_node_proto::{Instant, Secret, StoreFailed};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -219,8 +219,8 @@ fn event(event: &Event) -> String {
         Event::Replayed { node } => format!("replay of node {node}"),
         Event::Published { revision } => format!("revision {revision} published"),
         Event::NotPublished { revision } => format!("revision {revision} not published"),
-        Event::RuntimeStatus { node, result: Ok(_), .. } => format!("node {node} answered"),
-        Event::RuntimeStatus { node, result: Err(failure), .. } => format!("node {node}: {}", failure.kind),
+        Event::RuntimeStatus { node, outcome: Ok(_), .. } => format!("node {node} answered"),
+        Event::RuntimeStatus { node, outcome: Err(failure), .. } => format!("node {node}: {}", failure.kind),
         Event::Enriched(report) => format!("{:?} run, {} stored", report.job, report.stored),
         Event::Stored { .. } => "stored".into(),
         Event::NotStored { .. } => "not stored".into(),

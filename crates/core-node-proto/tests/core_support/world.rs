@@ -8,7 +8,7 @@ use core_node_proto::call::{
 use core_node_proto::core::enrichment::{self, AddressQuery, Job, Provider, RateLimit};
 use core_node_proto::core::{
     Audience, Change, Config, ConfigParts, Confirmation, Core, Entropy, ExchangeId, KeyDigest, NeedSync,
-    NodeRecord, Output, QueryId, RequestId, SessionTexts, StoreFailed, StoreId, Tables,
+    NodeRecord, Output, QueryFailed, QueryId, RequestId, SessionTexts, StoreId, Tables,
 };
 use core_node_proto::http::Base;
 use core_node_proto::message::{
@@ -19,7 +19,7 @@ use core_node_proto::value::{
     ByteCount, NodeId, NodeProtocolId, NodeStatus, Revision, SessionEventType, SubscriptionId, SyncStatus,
     Timestamp, UserId, VpnProtocol,
 };
-use core_node_proto::{Instant, Method, Secret, grpc, http};
+use core_node_proto::{Instant, Method, Secret, StoreFailed, grpc, http};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -433,8 +433,8 @@ impl World {
         if choose(2) == 0 && !self.queries.is_empty() {
             let (id, query) = self.queries.remove(choose(self.queries.len()));
             match choose(4) {
-                0 => self.core.0.handle_query_failure(id, self.now),
-                _ => self.core.0.handle_addresses(id, self.tables.addresses(&query), self.now),
+                0 => self.core.0.handle_addresses(id, Err(QueryFailed), self.now),
+                _ => self.core.0.handle_addresses(id, Ok(self.tables.addresses(&query)), self.now),
             }
         } else if !self.requests.is_empty() {
             let id = self.requests.remove(choose(self.requests.len()));

@@ -13,12 +13,10 @@ pub(crate) use proxies::{OUTBOUND, Proxies, USERS};
 use core_node_proto::agent::{self, Agent, ApplyFailed, Counters, Restored, Sampling, Seen};
 use core_node_proto::call::{Failure, FailureKind, Link, Reply};
 use core_node_proto::config::NodeConfig;
-use core_node_proto::core::{
-    self, Audience, Change, ConfigParts, Core, Entropy, ExchangeId, StoreFailed, Tables,
-};
+use core_node_proto::core::{self, Audience, Change, ConfigParts, Core, Entropy, ExchangeId, Tables};
 use core_node_proto::message::NodeStats;
 use core_node_proto::value::{NodeId, NodeProtocolId, Revision, SyncStatus, Timestamp, UserId};
-use core_node_proto::{Instant, Secret};
+use core_node_proto::{Instant, Secret, StoreFailed};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::num::NonZeroU16;
@@ -303,7 +301,7 @@ impl World {
                     self.disk = Some(snapshot);
                 }
                 if let Some(agent) = self.living(life) {
-                    let result = if is_written && is_known { Ok(()) } else { Err(agent::StoreFailed) };
+                    let result = if is_written && is_known { Ok(()) } else { Err(StoreFailed) };
                     agent.handle_stored(id, result, now);
                 }
             }

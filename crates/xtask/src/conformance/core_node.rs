@@ -9,7 +9,7 @@ use super::text;
 use crate::Tally;
 use anyhow::{anyhow, bail};
 use core_node_proto::attribution::{Counter, Direction, Identity};
-use core_node_proto::config::{ConfigError, ConfigTexts, NodeConfig, ReadConfig, Warning};
+use core_node_proto::config::{ConfigTexts, NodeConfig, NodeConfigError, ReadConfig, Warning};
 use serde_json::{Map, Value, json};
 
 /// Runs the sections that a file has, of which there must be one.
@@ -91,7 +91,11 @@ fn config(row: &Value, tally: &mut Tally) -> anyhow::Result<()> {
 }
 
 /// Returns a member of what became of a reply, null where it has none.
-fn result(read: &Result<ReadConfig, ConfigError>, member: &str, expected: &Value) -> anyhow::Result<Value> {
+fn result(
+    read: &Result<ReadConfig, NodeConfigError>,
+    member: &str,
+    expected: &Value,
+) -> anyhow::Result<Value> {
     let read = match read {
         Ok(read) => read,
         Err(error) => {

@@ -196,7 +196,7 @@ fn fatal(event: &Event) -> Option<(String, &'static str)> {
         Event::RegistrationRefused { reason, .. } => {
             Some((format!("Core refuses the registration: {reason}"), "ask for a new code"))
         }
-        Event::Stopped { is_stored: false } => {
+        Event::Closed { is_stored: false } => {
             Some(("the state could not be saved".to_owned(), "look at the file of --state and its disk"))
         }
         _ => None,

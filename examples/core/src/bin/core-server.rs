@@ -7,9 +7,8 @@ use core_example::fixture::Fixture;
 use core_example::serve::control::{self, Control};
 use core_example::serve::{self, Acceptors, Admin, Calls};
 use core_example::settings::CoreSettings;
-use core_node_proto::Secret;
 use core_node_proto::core::{Config, Entropy, Event};
-use core_node_proto::endpoint::DEFAULT_GRPC_PORT;
+use core_node_proto::{GrpcTarget, Secret};
 use program::client::Client;
 use program::tls::{self, Identity, Trust};
 use program::{Printer, bad_arguments, duration, fail, file};
@@ -195,7 +194,7 @@ fn grpc_address(arguments: &Arguments) -> Result<SocketAddr, String> {
     let port = match (arguments.grpc, std::env::var("GRPC_PORT")) {
         (Some(address), _) => return Ok(address),
         (None, Ok(port)) => port.parse().map_err(|_| "GRPC_PORT is no port".to_owned())?,
-        (None, Err(_)) => DEFAULT_GRPC_PORT,
+        (None, Err(_)) => GrpcTarget::DEFAULT_PORT,
     };
     Ok(SocketAddr::new(arguments.http.ip(), port))
 }

@@ -101,15 +101,15 @@ impl From<OnAmbiguous> for Policy {
 impl AgentSettings {
     /// Puts them into a configuration.
     pub fn apply(&self, config: &mut Config) {
-        config.stats_period = self.stats_period;
-        config.online_period = self.online_period;
-        config.heartbeat_period = self.heartbeat_period;
-        config.unauthorized_period = self.unauthorized_period;
-        config.usage_period = self.usage_period;
+        config.stats_interval = self.stats_period;
+        config.online_interval = self.online_period;
+        config.heartbeat_interval = self.heartbeat_period;
+        config.unauthorized_interval = self.unauthorized_period;
+        config.usage_interval = self.usage_period;
         config.usage_spread = self.usage_spread;
         config.sample_timeout = self.sample_timeout;
-        config.session_period = self.session_period;
-        config.probe_period = self.probe_period;
+        config.session_interval = self.session_period;
+        config.probe_interval = self.probe_period;
         config.fallback_after = self.fallback_after;
         config.call_timeout = self.call_timeout;
         config.config_timeout = self.config_timeout;
@@ -122,6 +122,6 @@ impl AgentSettings {
         config.usage_policy = self.usage_policy.into();
         config.outbound_policy = self.outbound_policy.into();
         config.resend_window = self.resend_window;
-        config.stop_timeout = self.stop_timeout;
+        config.close_timeout = self.stop_timeout;
     }
 }

@@ -171,15 +171,15 @@ impl CoreSettings {
         };
         let mut config = enrichment::Config::new(provider, token);
         config.base = Some(base.clone());
-        config.daily_period = self.enrich_daily;
-        config.recent_period = self.enrich_recent;
+        config.daily_interval = self.enrich_daily;
+        config.recent_interval = self.enrich_recent;
         config.recent_window = self.enrich_window;
         config.rate =
             self.enrich_rate.map(|requests| RateLimit { requests, period: Duration::from_secs(60) });
         config.request_timeout = self.enrich_request_timeout;
         config.query_timeout = self.enrich_query_timeout;
         config.retry_delay = self.enrich_retry_delay;
-        config.retry_delay_maximum = self.enrich_retry_delay_maximum;
+        config.max_retry_delay = self.enrich_retry_delay_maximum;
         Ok(config)
     }
 }

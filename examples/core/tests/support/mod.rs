@@ -159,12 +159,12 @@ pub fn quick() -> agent::Config {
     let port = NonZeroU16::new(3100).unwrap();
     let mut config = agent::Config::new("n1", "127.0.0.1".parse().unwrap(), port, "here");
     config.code = Some(Secret::new(CODE));
-    config.heartbeat_period = Duration::from_millis(100);
-    config.stats_period = Duration::from_millis(100);
-    config.online_period = Duration::from_millis(100);
-    config.usage_period = Duration::from_millis(100);
+    config.heartbeat_interval = Duration::from_millis(100);
+    config.stats_interval = Duration::from_millis(100);
+    config.online_interval = Duration::from_millis(100);
+    config.usage_interval = Duration::from_millis(100);
     config.usage_spread = Duration::ZERO;
-    config.probe_period = Duration::from_millis(200);
+    config.probe_interval = Duration::from_millis(200);
     config.min_backoff = Duration::from_millis(20);
     config.max_backoff = Duration::from_millis(100);
     config.min_cooling = Duration::from_millis(50);
@@ -216,7 +216,7 @@ impl RunningAgent {
     /// Stops it in order.
     pub async fn stop(mut self) -> Vec<String> {
         drop(self.stop.take());
-        self.until("stopped", |_| true).await;
+        self.until("closed", |_| true).await;
         std::mem::take(&mut self.seen)
     }
 }

@@ -76,7 +76,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
                 agent::Output::Event(Event::Confirmed { revision: confirmed }) => {
                     assert_eq!(confirmed, revision);
-                    agent.stop(Instant::now());
+                    agent.close(Instant::now());
                 }
                 agent::Output::Sample(_) | agent::Output::Cancel(_) | agent::Output::Event(_) => {}
             }

@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (base, start) = (Base::parse("http://127.0.0.1:3000")?, "2030-01-02T03:04:05Z".parse()?);
     let mut config = Config::new("fra-1", "203.0.113.7".parse()?, 3100.try_into()?, "eu-central");
     config.code = Some(Secret::new("CODE-ONE"));
-    (config.usage_period, config.usage_spread) = (Duration::from_millis(200), Duration::ZERO);
+    (config.usage_interval, config.usage_spread) = (Duration::from_millis(200), Duration::ZERO);
     (config.min_backoff, config.fallback_after) = (Duration::from_millis(10), 1);
     let mut agent = Agent::new(config, Restored::Nothing, start, Instant::now())?;
     let mut bytes = 1_000;
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     Err(failure) => agent.handle_failure(id, failure, Instant::now()),
                 }
                 if method == Method::ReportUsage && bytes == 3_000 && agent.waiting_batches() == 0 {
-                    agent.stop(Instant::now());
+                    agent.close(Instant::now());
                 }
             }
             Err(_) => agent.handle_timeout(Instant::now()),

@@ -21,7 +21,7 @@ pub(super) fn read(config: &Config, asked: &[Address], body: &[u8]) -> Option<Ve
     };
     let asked: BTreeSet<Address> = asked.iter().copied().collect();
     let kept = |(address, value): (Address, &RawValue)| {
-        let is_wanted = asked.contains(&address) && value.get().len() <= config.info_limit;
+        let is_wanted = asked.contains(&address) && value.get().len() <= config.max_info;
         let object = is_wanted.then(|| JsonObject::parse(value.get()).ok()).flatten()?;
         is_success(config.provider, value).then_some((address, object))
     };
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_is_too_long_or_too_deep_is_left_out() {
-        let config = Config { info_limit: 30, ..Config::new(Provider::IpInfo, Some(Secret::new("t"))) };
+        let config = Config { max_info: 30, ..Config::new(Provider::IpInfo, Some(Secret::new("t"))) };
         let body =
             format!(r#"{{"8.8.8.8":{{"a":"{}"}},"1.1.1.1":{{"a":"{}"}}}}"#, "x".repeat(22), "x".repeat(23));
         assert_eq!(read(&config, &body).unwrap().len(), 1);

@@ -53,9 +53,9 @@ pub struct Config {
     /// single addresses a minute; IPinfo names no number, so that it is asked 60 times a minute. None.
     pub rate: Option<RateLimit>,
     /// Time between two runs over all addresses, at least 1 ms. 24 h.
-    pub daily_period: Duration,
+    pub daily_interval: Duration,
     /// Time between two runs over recent addresses, at least 1 ms. 10 min.
-    pub recent_period: Duration,
+    pub recent_interval: Duration,
     /// How long ago the first sight of a recent address is at most; exactly so long ago is too long. 10 min.
     pub recent_window: Duration,
     /// The most time a request may take, above 0. 10 s.
@@ -69,13 +69,13 @@ pub struct Config {
     /// The wait before the first repetition, doubled for each further one, above 0. 5 s.
     pub retry_delay: Duration,
     /// The longest wait, also if the provider asks for a longer one. 5 min.
-    pub retry_delay_maximum: Duration,
+    pub max_retry_delay: Duration,
     /// So many requests in a row that failed for good end a run, at least 1. 3.
     pub failures_before_end: u32,
     /// The most bytes of an answer. 4 MiB.
-    pub response_limit: usize,
+    pub max_response: usize,
     /// The most bytes of what is kept about an address. 16 KiB.
-    pub info_limit: usize,
+    pub max_info: usize,
 }
 
 /// Which setting cannot be.
@@ -99,12 +99,12 @@ pub enum ConfigError {
     /// The number of requests is 0 or too great, or its time is 0.
     #[error("the rate must be 1 to 100000 requests in a time above 0")]
     Rate,
-    /// A period below 1 ms.
-    #[error("the periods of address enrichment must be at least 1 ms")]
-    Period,
+    /// An interval too short for the wall clock.
+    #[error("{0} of address enrichment must be at least 1 ms")]
+    Interval(&'static str),
     /// A time limit or wait of 0.
-    #[error("time limits and waits of address enrichment must be above 0")]
-    Timeout,
+    #[error("{0} of address enrichment must be above 0")]
+    Wait(&'static str),
     /// The number of addresses of a page is out of its range.
     #[error("the addresses of a page must be 1 to 100000")]
     Page,
@@ -126,18 +126,18 @@ impl Config {
             batch: provider.largest_batch(token.is_some()),
             token,
             rate: None,
-            daily_period: Duration::from_secs(24 * 3600),
-            recent_period: Duration::from_secs(600),
+            daily_interval: Duration::from_secs(24 * 3600),
+            recent_interval: Duration::from_secs(600),
             recent_window: Duration::from_secs(600),
             request_timeout: Duration::from_secs(10),
             query_timeout: Duration::from_secs(60),
             page: 1000,
             retries: 3,
             retry_delay: Duration::from_secs(5),
-            retry_delay_maximum: Duration::from_secs(300),
+            max_retry_delay: Duration::from_secs(300),
             failures_before_end: 3,
-            response_limit: 4 << 20,
-            info_limit: 16 << 10,
+            max_response: 4 << 20,
+            max_info: 16 << 10,
         }
     }
 
@@ -156,7 +156,7 @@ impl Config {
     /// Returns the wait before a repetition, counted from 0, where the provider may ask for a longer one.
     pub(super) fn delay_before_retry(&self, retry: u32, asked: Option<Duration>) -> Duration {
         let delay = self.retry_delay.saturating_mul(2_u32.saturating_pow(retry));
-        delay.max(asked.unwrap_or_default()).min(self.retry_delay_maximum)
+        delay.max(asked.unwrap_or_default()).min(self.max_retry_delay)
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -173,12 +173,23 @@ impl Config {
             (1..=RateLimit::MAX_REQUESTS).contains(&rate.requests) && !rate.period.is_zero(),
             ConfigError::Rate,
         )?;
-        let periods = [self.daily_period, self.recent_period];
-        check(periods.iter().all(|period| period.as_millis() > 0), ConfigError::Period)?;
-        let times = [self.request_timeout, self.query_timeout, self.retry_delay, self.retry_delay_maximum];
-        check(times.iter().all(|time| !time.is_zero()), ConfigError::Timeout)?;
+        self.check_waits()?;
         check((1..=Self::MAX_PAGE).contains(&self.page), ConfigError::Page)?;
         check(self.failures_before_end > 0, ConfigError::Failures)
+    }
+
+    fn check_waits(&self) -> Result<(), ConfigError> {
+        let intervals = [("daily_interval", self.daily_interval), ("recent_interval", self.recent_interval)];
+        for (name, interval) in intervals {
+            check(interval.as_millis() > 0, ConfigError::Interval(name))?;
+        }
+        let waits = [
+            ("request_timeout", self.request_timeout),
+            ("query_timeout", self.query_timeout),
+            ("retry_delay", self.retry_delay),
+            ("max_retry_delay", self.max_retry_delay),
+        ];
+        waits.into_iter().try_for_each(|(name, wait)| check(!wait.is_zero(), ConfigError::Wait(name)))
     }
 }
 
@@ -240,10 +251,13 @@ mod tests {
             |config: &mut Config| config.rate = Some(RateLimit { requests: 1, period: Duration::ZERO });
         assert_eq!(wrong(endless), Err(ConfigError::Rate));
         assert_eq!(
-            wrong(|config| config.recent_period = Duration::from_micros(999)),
-            Err(ConfigError::Period)
+            wrong(|config| config.recent_interval = Duration::from_micros(999)),
+            Err(ConfigError::Interval("recent_interval"))
         );
-        assert_eq!(wrong(|config| config.query_timeout = Duration::ZERO), Err(ConfigError::Timeout));
+        assert_eq!(
+            wrong(|config| config.query_timeout = Duration::ZERO),
+            Err(ConfigError::Wait("query_timeout"))
+        );
         assert_eq!(wrong(|config| config.page = 0), Err(ConfigError::Page));
         assert_eq!(wrong(|config| config.failures_before_end = 0), Err(ConfigError::Failures));
     }

@@ -169,13 +169,13 @@ impl Enrichment {
         let (job, count) = (open.job, open.count);
         let (status, body) = (response.status(), response.body());
         let notice = RateNotice::read(status, response.headers());
-        let wait = notice.wait.map(|wait| wait.min(self.config.retry_delay_maximum));
+        let wait = notice.wait.map(|wait| wait.min(self.config.max_retry_delay));
         if let Some(wait) = wait {
             self.throttle.pause(wait, now);
         }
         if !status.is_success() {
             self.fail_request(Problem::Status(status.as_u16()), reach(status), wait, now);
-        } else if body.len() > self.config.response_limit {
+        } else if body.len() > self.config.max_response {
             self.fail_request(Problem::TooLong, Reach::Request, wait, now);
         } else {
             let asked = self.first_waiting(job, count);
@@ -209,8 +209,8 @@ impl Enrichment {
 
     const fn period(&self, job: Job) -> Duration {
         match job {
-            Job::Daily => self.config.daily_period,
-            Job::Recent => self.config.recent_period,
+            Job::Daily => self.config.daily_interval,
+            Job::Recent => self.config.recent_interval,
         }
     }
 

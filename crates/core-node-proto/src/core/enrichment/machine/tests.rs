@@ -378,8 +378,8 @@ fn a_wall_clock_that_is_a_little_slow_does_not_make_a_job_due_twice() {
 #[test]
 fn an_early_time_out_does_nothing_and_absurd_settings_never_come_due() {
     let config = Config {
-        daily_period: Duration::MAX,
-        recent_period: Duration::MAX,
+        daily_interval: Duration::MAX,
+        recent_interval: Duration::MAX,
         recent_window: Duration::MAX,
         request_timeout: Duration::MAX,
         query_timeout: Duration::MAX,

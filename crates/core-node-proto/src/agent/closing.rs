@@ -7,15 +7,15 @@ use super::output::{CommandError, Event};
 impl Agent {
     pub(super) fn check_open(&self) -> Result<(), CommandError> {
         match self.life {
-            Life::Stopping { .. } | Life::Closed => Err(CommandError::Stopped),
+            Life::Closing { .. } | Life::Closed => Err(CommandError::Closed),
             Life::Unregistered | Life::Registering { .. } | Life::Keeping { .. } => Ok(()),
             Life::Active | Life::Unauthorized => Ok(()),
         }
     }
 
-    pub(super) fn begin_stop(&mut self) {
+    pub(super) fn begin_closing(&mut self) {
         let may_call = self.may_call();
-        self.life = Life::Stopping { may_call, is_sampled: false };
+        self.life = Life::Closing { may_call, is_sampled: false };
         for purpose in [
             Purpose::Register,
             Purpose::Heartbeat,
@@ -42,15 +42,15 @@ impl Agent {
         self.end_sync();
         self.retry_traffic();
         self.retry_reports();
-        self.sample_before_stop();
+        self.sample_before_closing();
         // Without a sample there is still something to send, and time for it.
-        self.arm(Timer::Sample, self.config.sample_timeout.min(self.config.stop_timeout / 2));
-        self.arm(Timer::Stop, self.config.stop_timeout);
+        self.arm(Timer::Sample, self.config.sample_timeout.min(self.config.close_timeout / 2));
+        self.arm(Timer::Close, self.config.close_timeout);
     }
 
     /// Comes to the end when there is nothing left to send or to store.
     pub(super) fn finish(&mut self) {
-        let Life::Stopping { is_sampled: true, .. } = self.life else { return };
+        let Life::Closing { is_sampled: true, .. } = self.life else { return };
         // What has failed once waits for a timer, and is not waited for.
         if self.flights.is_empty() && self.storing.is_clean() {
             self.end();
@@ -68,6 +68,6 @@ impl Agent {
         self.life = Life::Closed;
         self.timers.clear();
         let is_stored = self.storing.is_clean();
-        self.event(Event::Stopped { is_stored });
+        self.event(Event::Closed { is_stored });
     }
 }
