@@ -1,4 +1,4 @@
-//! Installing a target: ask the Dash who it is, and find out what that makes of the configuration. Protocol facts §7.
+//! Installing a target: ask the Dash who it is, and find out what that makes of the configuration. §1.
 
 use crate::endpoint::{DEFAULT_USER_AGENT, Endpoint};
 use crate::timer::Timers;
@@ -394,7 +394,8 @@ impl Install {
         self.target = target;
     }
 
-    /// The steps 3 to 5 of the algorithm in §7.
+    /// A target with this identity is the one; else a target with this URL and key that has none gets it; else a new
+    /// target is made.
     fn identified(&mut self, install_id: String) {
         let targets = &mut self.existing.targets;
         if let Some(place) = targets.iter().position(|target| target.server_install_id.trim() == install_id) {

@@ -1,5 +1,5 @@
-//! The Dash, one behaviour a test: the order of its checks (§14.1), validation (§14.2, §14.5), identity (§14.6),
-//! updates (§14.7), keys, storage, presence and addresses. The report and the Static are recordings of node 0.2.3.
+//! The Dash, one behaviour a test: the order of its checks (§3), validation, identity,
+//! updates, keys, storage, presence and addresses. The report and the Static are recordings of node 0.2.3.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use bytes::Bytes;
@@ -23,7 +23,7 @@ const INSTALL_ID: &str = "server_b62a1095e2f3b1dc8e2418fe406dd986";
 /// 2026-11-21T02:32:06Z, six seconds into a window.
 const WALL_CLOCK: i64 = 1_795_228_326;
 
-// §14.1: the order of the checks
+// The order of the checks
 
 #[test]
 fn step_1_an_unknown_path_is_not_found_whatever_else_is_wrong() {
@@ -335,7 +335,7 @@ fn bodies_and_media_types_are_those_of_the_recording() {
     }
 }
 
-// §14.2: reports
+// Reports
 
 #[test]
 fn what_a_report_needs_is_checked_member_by_member() {
@@ -530,7 +530,7 @@ fn names_are_unique_in_long_lists_too() {
     );
 }
 
-// §14.3: what a report means
+// What a report means
 
 #[test]
 fn a_report_counts_at_its_arrival_and_is_reported_to_the_second() {
@@ -650,7 +650,7 @@ fn a_static_does_not_make_a_node_online() {
     assert!(!fixture.known().online);
 }
 
-// §14.4, §14.1 step 9: storage
+// Storage
 
 #[test]
 fn storage_limits_count_characters_and_answer_503() {
@@ -745,7 +745,7 @@ fn a_node_that_is_removed_while_its_report_waits_gets_its_answer() {
     assert_eq!(fixture.dash.poll_timeout(), None);
 }
 
-// §14.5: Static
+// Static
 
 #[test]
 fn what_a_static_needs_is_checked_member_by_member() {
@@ -799,7 +799,7 @@ fn a_static_tells_the_platform() {
     assert_eq!((&*fixture.known().os, &*fixture.known().arch), ("linux", "amd64"));
 }
 
-// §14.6: identity
+// Identity
 
 #[test]
 fn a_known_identity_is_told_whatever_the_body() {
@@ -847,7 +847,7 @@ fn an_install_id_has_one_shape() {
     }
 }
 
-// §14.7: updates
+// Updates
 
 #[test]
 fn an_update_is_offered_with_every_report_until_the_node_has_it() {

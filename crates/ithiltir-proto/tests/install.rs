@@ -1,4 +1,4 @@
-//! Installing a target: the algorithm of §7, one behaviour a test.
+//! Installing a target: one behaviour a test.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use ithiltir_proto::install::{

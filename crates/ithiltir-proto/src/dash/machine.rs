@@ -23,7 +23,7 @@ use web_time::Instant;
 
 /// The Dash's state machine.
 ///
-/// Every request is answered, most of them at once: what passes the checks of §14.1 becomes an event with the report
+/// Every request is answered, most of them at once: what passes the checks of §3 becomes an event with the report
 /// in it and a 200. Nodes are known by their keys only; no report is kept.
 ///
 /// | of each node | states |

@@ -1,4 +1,4 @@
-//! Releases, and the manifest that a node gets of one. Protocol facts §14.7.
+//! Releases, and the manifest that a node gets of one. §1.
 
 use crate::wire::Manifest;
 use crate::{Url, UrlError, VersionError};

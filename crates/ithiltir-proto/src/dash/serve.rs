@@ -60,7 +60,7 @@ pub(super) enum Content {
 pub(super) type Refusal = (ErrorCode, Rejection);
 
 impl Dash {
-    // Checks (§14.1). The number of each step is the document's.
+    // Checks, numbered as in the table of §3.
 
     pub(super) fn serve(&mut self, exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
         let route = self.check_route(exchange)?; // 1
@@ -69,7 +69,7 @@ impl Dash {
         if route == Route::Identity {
             let key = check_has_key(exchange)?; // 5
             self.check_key(key)?; // 8
-            return self.answer_identity(exchange); // 9, 10
+            return self.answer_identity(exchange); // 9
         }
         if self.config.authenticate_first {
             self.check_key(check_has_key(exchange)?)?;
@@ -82,7 +82,7 @@ impl Dash {
                 let invalid = |invalid: Invalid| (ErrorCode::InvalidMetrics, Rejection::Invalid(invalid));
                 validate_report(&report).map_err(invalid)?; // 7
                 let node = self.check_key(key)?; // 8
-                self.take_report(exchange, node, report) // 9, 10
+                self.take_report(exchange, node, report) // 9
             }
             Route::Static | Route::Identity => {
                 let statics: Static = self.decode(exchange)?; // 6
@@ -90,7 +90,7 @@ impl Dash {
                     |invalid: Invalid| (ErrorCode::InvalidStaticPayload, Rejection::Invalid(invalid));
                 validate_static(&statics).map_err(invalid)?; // 7
                 let node = self.check_key(key)?; // 8
-                self.take_static(exchange, node, statics) // 9, 10
+                self.take_static(exchange, node, statics) // 9
             }
         }
     }
@@ -146,7 +146,7 @@ impl Dash {
         self.keys.node_of(key).ok_or((ErrorCode::Unauthorized, Rejection::UnknownKey))
     }
 
-    // What passed (§14.3, §14.5 to §14.7)
+    // What passed
 
     fn answer_identity(&mut self, exchange: &Exchange<'_>) -> Result<(), Refusal> {
         let (install_id, created) = match &self.config.identity {

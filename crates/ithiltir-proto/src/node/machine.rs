@@ -351,7 +351,7 @@ impl Node {
         }
     }
 
-    // Rounds (§8.2)
+    // Rounds
 
     fn tick(&mut self) {
         let Some(body) = self.sample.clone() else {
@@ -396,7 +396,7 @@ impl Node {
         self.event(Event::Round { number, succeeded, failed, skipped });
     }
 
-    // Delivery state (§8.3)
+    // Delivery state
 
     /// Returns the update that the answer offers.
     fn delivered(&mut self, target: usize, response: &Response<Bytes>) -> Option<Manifest> {
@@ -418,7 +418,7 @@ impl Node {
         }
     }
 
-    // Static (§8.4, §8.5)
+    // Static
 
     /// Sends the Static now, or says why not.
     fn sync(&mut self, target: usize, reason: StaticReason) {
@@ -500,7 +500,7 @@ impl Node {
         }
     }
 
-    // Fallback (§9)
+    // Fallback (§2.1)
 
     fn consider_fallback(&mut self, target: usize, scheme: Scheme, cause: FailureKind) {
         let state = &mut self.targets[target];
@@ -557,7 +557,7 @@ impl Node {
         }
     }
 
-    // Updates (§10–§12)
+    // Updates
 
     fn consider_update(&mut self, round: u64, offers: &[(usize, Manifest)]) {
         let Some((decision, start)) = self.updates.decide(&self.config, offers, self.now) else {

@@ -1,4 +1,4 @@
-//! The editor's side: connects, authenticates, subscribes, dispatches.
+//! The editor's side: connects, authenticates, subscribes, dispatches. §3.
 
 mod config;
 mod endpoint;

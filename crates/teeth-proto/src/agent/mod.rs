@@ -1,4 +1,4 @@
-//! The agent: connects to a server, serves its commands, carries out tasks and reports them.
+//! The agent: connects to a server, serves its commands, carries out tasks and reports them. §4.
 
 mod backoff;
 mod config;

@@ -1,4 +1,4 @@
-//! The endpoint server: accepts agents, answers what they send, commands them and follows their tasks.
+//! The endpoint server: accepts agents, answers what they send, commands them and follows their tasks. §5.
 
 mod config;
 mod machine;
