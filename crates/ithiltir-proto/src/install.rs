@@ -163,8 +163,7 @@ pub enum CommandError {
 ///
 /// ```
 /// use ithiltir_proto::install::{Config, Event, Install, Installed, Output};
-/// use ithiltir_proto::{ReportConfig, Secret};
-/// use web_time::Instant;
+/// use ithiltir_proto::{Instant, ReportConfig, Secret};
 ///
 /// let now = Instant::now();
 /// let key = Secret::new("key");

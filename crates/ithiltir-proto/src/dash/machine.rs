@@ -49,9 +49,8 @@ use web_time::Instant;
 ///
 /// # Example
 /// ```
-/// use ithiltir_proto::Secret;
 /// use ithiltir_proto::dash::{Config, Dash, Event, Identity, Output};
-/// use web_time::Instant;
+/// use ithiltir_proto::{Instant, Secret};
 ///
 /// let now = Instant::now();
 /// let config = Config::new(Identity::Known("server_0123456789abcdef0123456789abcdef".parse()?));

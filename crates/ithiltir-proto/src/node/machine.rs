@@ -53,8 +53,7 @@ use web_time::Instant;
 /// ```
 /// use ithiltir_proto::node::{Config, Event, Node, Output};
 /// use ithiltir_proto::wire::{MetricsResponse, NodeReport, encode};
-/// use ithiltir_proto::{Secret, Target};
-/// use web_time::Instant;
+/// use ithiltir_proto::{Instant, Secret, Target};
 ///
 /// let target = Target::new("http://127.0.0.1:8080/api/node/metrics", &Secret::new("key"))?;
 /// let mut now = Instant::now();
