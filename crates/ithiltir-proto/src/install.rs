@@ -27,7 +27,7 @@ pub struct Config {
     /// Whether the URL must be `https` and never fall back. Off.
     pub require_https: bool,
     /// How many bytes of the answer are looked at. 1 048 576; the original has no limit.
-    pub response_limit: usize,
+    pub max_response: usize,
     /// What requests call themselves. `ithiltir-proto/<version>`.
     pub user_agent: HeaderValue,
 }
@@ -39,7 +39,7 @@ impl Default for Config {
             timeout: Duration::from_secs(15),
             probe_timeout: Duration::from_secs(5),
             require_https: false,
-            response_limit: crate::wire::RESPONSE_LIMIT,
+            max_response: crate::wire::RESPONSE_LIMIT,
             user_agent: DEFAULT_USER_AGENT,
         }
     }
@@ -256,7 +256,7 @@ impl Install {
         }
     }
 
-    /// Takes the answer to the request. The driver passes at most [`Config::response_limit`] bytes of it.
+    /// Takes the answer to the request. The driver passes at most [`Config::max_response`] bytes of it.
     pub fn handle_response(&mut self, id: RequestId, response: Response<Bytes>, now: Instant) {
         self.see(now);
         if !matches!(self.state, State::Asking { id: current } if current == id) {
@@ -266,7 +266,7 @@ impl Install {
             return self.finish(Err(InstallError::Status(response.status())));
         }
         let body = response.body();
-        match IdentityResponse::decode(&body[..body.len().min(self.config.response_limit)]) {
+        match IdentityResponse::decode(&body[..body.len().min(self.config.max_response)]) {
             Ok(identity) => self.identified(identity.install_id),
             Err(error) => self.finish(Err(InstallError::Answer(error))),
         }

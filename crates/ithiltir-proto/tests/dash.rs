@@ -186,7 +186,7 @@ fn step_3_memory_is_bounded_whoever_asks() {
 #[test]
 fn step_4_a_body_of_exactly_the_limit_is_accepted() {
     let mut fixture = Fixture::new();
-    assert_eq!(fixture.dash.0.body_limit(), 1_048_576);
+    assert_eq!(fixture.dash.0.max_body(), 1_048_576);
     assert_eq!(fixture.metrics(&padded(1_048_576)).last().unwrap(), OK);
 }
 
@@ -219,7 +219,7 @@ fn step_4_a_value_that_is_over_or_broken_before_the_limit_is_a_bad_request() {
 
 #[test]
 fn step_4_the_largest_limit_of_all_is_no_limit() {
-    let mut fixture = Fixture::with(|config| config.body_limit = usize::MAX);
+    let mut fixture = Fixture::with(|config| config.max_body = usize::MAX);
     assert_eq!(fixture.metrics(&report()).last().unwrap(), OK);
 }
 
@@ -922,7 +922,7 @@ fn a_node_below_the_least_version_gets_nothing_and_keeps_its_task() {
         Err(UpdateRefused::Unsupported)
     );
     assert_eq!(fixture.metrics_of("key-1", "0.2.1")[1], "offered one 0.2.4");
-    let mut any = Fixture::with(|config| config.minimum_update_version = None);
+    let mut any = Fixture::with(|config| config.min_update_version = None);
     any.metrics_of("key-1", "0.1.0");
     any.dash.0.assign_update(any.nodes[0], manifest("0.2.4"), any.now).unwrap();
     assert_eq!(any.metrics_of("key-1", "0.1.0")[1], "offered one 0.2.4", "as Dash 0.2.0 does");
@@ -1101,14 +1101,14 @@ fn settings_that_cannot_be_are_refused() {
     };
     assert_eq!(with(|_| {}), None);
     assert_eq!(with(|config| config.base_path = "api".into()), Some(ConfigError::BasePath));
-    assert_eq!(with(|config| config.body_limit = 0), Some(ConfigError::BodyLimit));
+    assert_eq!(with(|config| config.max_body = 0), Some(ConfigError::MaxBody));
     assert_eq!(
         with(|config| config.rate_limit.as_mut().unwrap().window_seconds = 0),
         Some(ConfigError::RateLimit)
     );
     assert_eq!(
-        with(|config| config.minimum_update_version = Some("1".into())),
-        Some(ConfigError::MinimumUpdateVersion)
+        with(|config| config.min_update_version = Some("1".into())),
+        Some(ConfigError::MinUpdateVersion)
     );
     assert_eq!(with(|config| config.offline_after = Duration::ZERO), Some(ConfigError::OfflineAfter));
 }

@@ -219,7 +219,7 @@ fn configs() -> impl Strategy<Value = Config> {
     (identity, any::<[bool; 7]>()).prop_map(|(identity, flags)| {
         let [confirmed, first, forwarded, limits, proxies, clear, limited] = flags;
         let mut config = config();
-        config.body_limit = BODY_LIMIT;
+        config.max_body = BODY_LIMIT;
         config.max_nodes = 5;
         config.authenticate_first = first;
         config.identity = identity.unwrap_or(config.identity);

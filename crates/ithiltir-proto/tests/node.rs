@@ -694,10 +694,7 @@ fn settings_that_cannot_be_are_refused() {
     assert_eq!(refused(|config| config.interval = Duration::ZERO), ConfigError::Interval);
     assert_eq!(refused(|config| config.static_retry = Duration::ZERO), ConfigError::StaticRetry);
     assert_eq!(refused(|config| config.refusals_before_suppression = 0), ConfigError::Refusals);
-    assert_eq!(
-        refused(|config| config.static_check_minimum = Duration::from_secs(61)),
-        ConfigError::StaticCheck
-    );
+    assert_eq!(refused(|config| config.min_static_check = Duration::from_secs(61)), ConfigError::StaticCheck);
 }
 
 #[test]

@@ -469,7 +469,7 @@ fn silence_ends_a_ready_connection_after_three_periods_as_seen() {
     let mut test = Test::ready();
     let log = test.log(seconds(45));
     assert_eq!(log[0], (45, "disconnect".to_owned()));
-    assert!(log[1].1.ends_with("reason: Silent }"));
+    assert!(log[1].1.ends_with("reason: Idle }"));
 
     let mut test = Test::ready();
     for _ in 0..2 {
@@ -479,7 +479,7 @@ fn silence_ends_a_ready_connection_after_three_periods_as_seen() {
     test.seen();
     assert_eq!(test.client.0.poll_timeout(), Some(test.now + seconds(120)));
     let mut test = Test::with(Credentials::None, |config| {
-        config.liveness_timeout = None;
+        config.idle_timeout = None;
         config.discovery = Discovery::AssumeOpen;
     });
     test.seen();
@@ -620,9 +620,9 @@ fn settings_that_cannot_be_are_refused() {
         set(&mut config);
         Client::new(config, epoch()).err().unwrap()
     };
-    assert_eq!(refused(|config| config.auth_timeout = seconds(0)), ConfigError::Timeout);
-    assert_eq!(refused(|config| config.liveness_timeout = Some(seconds(0))), ConfigError::Timeout);
-    assert_eq!(refused(|config| config.reconnect.later = seconds(0)), ConfigError::Reconnect);
+    assert_eq!(refused(|config| config.auth_timeout = seconds(0)), ConfigError::Wait("auth_timeout"));
+    assert_eq!(refused(|config| config.idle_timeout = Some(seconds(0))), ConfigError::Wait("idle_timeout"));
+    assert_eq!(refused(|config| config.reconnect.later = seconds(0)), ConfigError::Wait("reconnect.later"));
 }
 
 fn password(username: &str, password: &str) -> Credentials {

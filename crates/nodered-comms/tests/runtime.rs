@@ -462,7 +462,7 @@ fn heartbeats_come_every_15_seconds_with_the_time_of_the_start() {
         log.iter().map(|(at, output)| ((*at - test.now).as_millis(), output.short())).collect();
     let beat = "1> [{\"topic\":\"hb\",\"data\":1700000000000}]".to_owned();
     assert_eq!(log, [(15_050, beat.clone()), (30_050, beat)]);
-    let mut quiet = Test::with(Access::Open, |config| config.heartbeat_period = None);
+    let mut quiet = Test::with(Access::Open, |config| config.heartbeat_interval = None);
     quiet.accept();
     quiet.seen();
     assert_eq!(quiet.runtime.0.retained().count(), 0);
@@ -596,9 +596,12 @@ fn settings_that_cannot_be_are_refused() {
         set(&mut config);
         Runtime::new(config, epoch()).err().unwrap()
     };
-    assert_eq!(refused(|config| config.batch_size = 0), ConfigError::Queue);
-    assert_eq!(refused(|config| config.max_queued = 0), ConfigError::Queue);
-    assert_eq!(refused(|config| config.heartbeat_period = Some(seconds(0))), ConfigError::Heartbeat);
+    assert_eq!(refused(|config| config.batch_size = 0), ConfigError::Limit("batch_size"));
+    assert_eq!(refused(|config| config.max_queued = 0), ConfigError::Limit("max_queued"));
+    assert_eq!(
+        refused(|config| config.heartbeat_interval = Some(seconds(0))),
+        ConfigError::Wait("heartbeat_interval")
+    );
     assert_eq!(refused(|config| config.started = f64::NAN), ConfigError::Started);
     assert_eq!(refused(|config| config.started = 0.0), ConfigError::Started);
 }

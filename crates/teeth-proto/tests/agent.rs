@@ -663,16 +663,22 @@ fn settings_that_cannot_be_are_refused() {
         set(&mut config);
         Agent::new(config, epoch()).err().unwrap()
     };
-    assert_eq!(refused(|config| config.report_period = seconds(0)), ConfigError::ReportPeriod);
-    assert_eq!(refused(|config| config.session.ping_period = seconds(0)), ConfigError::PingPeriod);
-    assert_eq!(refused(|config| config.session.idle_timeout = seconds(0)), ConfigError::IdleTimeout);
-    assert_eq!(refused(|config| config.session.max_line = 0), ConfigError::MaxLine);
+    assert_eq!(refused(|config| config.report_interval = seconds(0)), ConfigError::Wait("report_interval"));
+    assert_eq!(
+        refused(|config| config.session.ping_interval = seconds(0)),
+        ConfigError::Wait("ping_interval")
+    );
+    assert_eq!(refused(|config| config.session.idle_timeout = seconds(0)), ConfigError::Wait("idle_timeout"));
+    assert_eq!(refused(|config| config.session.max_line = 0), ConfigError::Limit("max_line"));
     assert_eq!(refused(|config| config.session.max_sent_line = 32_767), ConfigError::MaxSentLine);
     assert_eq!(refused(|config| config.id = "x".repeat(1025)), ConfigError::Handshake);
-    assert_eq!(refused(|config| config.connect_timeout = seconds(0)), ConfigError::Timeout);
-    assert_eq!(refused(|config| config.call_timeout = Some(seconds(0))), ConfigError::Timeout);
-    assert_eq!(refused(|config| config.session.ping_timeout = Some(seconds(0))), ConfigError::Timeout);
-    assert_eq!(refused(|config| config.session.max_calls = 0), ConfigError::MaxCalls);
+    assert_eq!(refused(|config| config.connect_timeout = seconds(0)), ConfigError::Wait("connect_timeout"));
+    assert_eq!(refused(|config| config.call_timeout = Some(seconds(0))), ConfigError::Wait("call_timeout"));
+    assert_eq!(
+        refused(|config| config.session.ping_timeout = Some(seconds(0))),
+        ConfigError::Wait("ping_timeout")
+    );
+    assert_eq!(refused(|config| config.session.max_calls = 0), ConfigError::Limit("max_calls"));
     assert_eq!(refused(|config| config.backoff.factor = 0.5), ConfigError::Backoff);
     assert_eq!(refused(|config| config.backoff.spread = f64::NAN), ConfigError::Backoff);
 }

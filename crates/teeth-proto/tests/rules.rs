@@ -341,10 +341,10 @@ fn server(dialect: Dialect) -> Server {
 fn settings_without_bounds_are_never() {
     let mut config = agent::Config::new("a", "1", 1);
     config.session.idle_timeout = Duration::MAX;
-    config.session.ping_period = Duration::MAX;
+    config.session.ping_interval = Duration::MAX;
     config.connect_timeout = Duration::MAX;
-    config.report_period = Duration::MAX;
-    config.backoff.maximum = Duration::MAX;
+    config.report_interval = Duration::MAX;
+    config.backoff.max_wait = Duration::MAX;
     config.backoff.factor = f64::MAX;
     let mut agent = TestAgent(Agent::new(config, epoch()).unwrap());
     let connection = agent.0.connection().unwrap();

@@ -92,10 +92,10 @@ fn start_agent(
     let host = Host::read();
     let id = host.hardware_address.clone().unwrap_or_else(|| "a:b:c:d".to_owned());
     let mut config = agent::Config::new(id, "tour", teeth_example::seed());
-    config.session.ping_period = Duration::from_millis(500);
-    config.report_period = Duration::from_millis(100);
+    config.session.ping_interval = Duration::from_millis(500);
+    config.report_interval = Duration::from_millis(100);
     config.backoff.base = Duration::from_millis(50);
-    config.backoff.maximum = Duration::from_millis(400);
+    config.backoff.max_wait = Duration::from_millis(400);
     let mut agent = Agent::new(config, Instant::now()).map_err(text)?;
     let number = |number: Option<u64>| number.and_then(|number| Json::encode(&number).ok());
     let fields = [("cpus", number(host.cpus)), ("memory", number(host.memory))];

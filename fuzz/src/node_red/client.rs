@@ -87,7 +87,7 @@ fn config(input: &mut Input<'_>) -> Config {
     config.connect_timeout = input.pick(&[seconds(30), Duration::from_nanos(1), Duration::MAX]);
     config.auth_timeout = input.pick(&[seconds(30), Duration::from_nanos(1), Duration::MAX]);
     config.request_timeout = input.pick(&[seconds(10), Duration::from_nanos(1), Duration::MAX]);
-    config.liveness_timeout = input.pick(&[Some(seconds(45)), None, Some(seconds(1)), Some(Duration::MAX)]);
+    config.idle_timeout = input.pick(&[Some(seconds(45)), None, Some(seconds(1)), Some(Duration::MAX)]);
     config.reconnect.later = input.pick(&[seconds(60), Duration::from_nanos(1), Duration::ZERO]);
     config
 }

@@ -73,7 +73,7 @@ fn config(input: &mut Input<'_>) -> Config {
     config.era = input.pick(&[Era::Today, Era::AnySize, Era::FirstAtOnce, Era::Document]);
     config.batch_delay = Duration::from_millis(input.pick(&[50, 50, 1, 0]));
     config.batch_size = input.pick(&[50, 2, 1, 0]);
-    config.heartbeat_period =
+    config.heartbeat_interval =
         input.pick(&[Some(Duration::from_secs(15)), None, Some(Duration::from_millis(7))]);
     config.expiry_grace = Duration::from_secs(input.pick(&[5, 0]));
     config.max_connections = input.pick(&[65_536, 4, 1, 0]);

@@ -46,7 +46,7 @@ fn config(input: &mut Input<'_>) -> Config {
     config.handshake = input.below(4) != 3;
     config.methods.insert(METHOD.into());
     config.call_timeout = seconds(input.pick(&[Some(60), None, Some(1), Some(5)]));
-    config.report_period = Duration::from_secs(input.pick(&[10, 10, 1, 0]));
+    config.report_interval = Duration::from_secs(input.pick(&[10, 10, 1, 0]));
     config.reports = input.pick(&[None, None, Some(true), Some(false)]);
     config.repeat_unanswered_end = input.below(4) != 3;
     config.leave_timeout = Duration::from_secs(input.pick(&[10, 0, 100]));

@@ -308,7 +308,7 @@ impl Dash {
     /// Takes a request and names the exchange; its answer is an output.
     ///
     /// `peer` is the address at the other end of the connection. The driver reads at most
-    /// [`body_limit`](Self::body_limit)` + 1` bytes of the body and leaves the rest unread. Any path is fine: the
+    /// [`max_body`](Self::max_body)` + 1` bytes of the body and leaves the rest unread. Any path is fine: the
     /// query does not count, nor does a scheme or host. What was due by `now` happens first, so that a driver that is
     /// late with [`handle_timeout`](Self::handle_timeout) serves no key beyond its grace.
     pub fn handle_request(&mut self, request: Request<Bytes>, peer: IpAddr, now: Instant) -> ExchangeId {
@@ -367,8 +367,8 @@ impl Dash {
 
     /// Returns how long a body may be; drivers read one byte more to see whether there is one.
     #[must_use]
-    pub fn body_limit(&self) -> usize {
-        self.config.body_limit
+    pub fn max_body(&self) -> usize {
+        self.config.max_body
     }
 
     /// Returns the nodes in the order in which they were added.

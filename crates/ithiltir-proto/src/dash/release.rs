@@ -54,7 +54,7 @@ pub enum UpdateRefused {
     /// The version of the node or of the release is not SemVer.
     #[error("a version is not SemVer")]
     InvalidVersion,
-    /// The node's version is below [`Config::minimum_update_version`](super::Config::minimum_update_version).
+    /// The node's version is below [`Config::min_update_version`](super::Config::min_update_version).
     #[error("the node is too old for automatic updates")]
     Unsupported,
     /// The node has not sent a Static yet, so that its platform is not known.

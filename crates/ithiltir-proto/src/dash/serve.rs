@@ -120,7 +120,7 @@ impl Dash {
 
     /// Too long while the JSON value is still being read; one that is over by then is step 6's.
     fn check_length(&self, exchange: &Exchange<'_>) -> Result<(), Refusal> {
-        let limit = self.config.body_limit;
+        let limit = self.config.max_body;
         let Some(start) = exchange.body.get(..limit).filter(|start| start.len() < exchange.body.len()) else {
             return Ok(());
         };
@@ -132,7 +132,7 @@ impl Dash {
 
     /// A body that is `null` has every member missing, and is refused for that.
     fn decode<T: DeserializeOwned + Default>(&self, exchange: &Exchange<'_>) -> Result<T, Refusal> {
-        if exchange.body.len() > self.config.body_limit {
+        if exchange.body.len() > self.config.max_body {
             return Err((ErrorCode::InvalidRequest, Rejection::BodyTooLarge));
         }
         if exchange.body.trim_ascii() == b"null" {
@@ -324,7 +324,7 @@ impl Dash {
     }
 
     pub(super) fn is_too_old(&self, current: &Version<'_>) -> bool {
-        let minimum = self.config.minimum_update_version.as_deref();
+        let minimum = self.config.min_update_version.as_deref();
         let minimum = minimum.and_then(|version| Version::parse(version).ok());
         minimum.is_some_and(|minimum| current.precedence(&minimum) == Ordering::Less)
     }

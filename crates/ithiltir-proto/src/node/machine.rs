@@ -192,7 +192,7 @@ impl Node {
 
     // Inputs
 
-    /// Takes the answer to a request. The driver passes at most [`Config::response_limit`] bytes of its body and
+    /// Takes the answer to a request. The driver passes at most [`Config::max_response`] bytes of its body and
     /// leaves the rest unread. Any status is an answer.
     pub fn handle_response(&mut self, id: RequestId, response: Response<Bytes>, now: Instant) {
         self.see(now);
@@ -376,7 +376,7 @@ impl Node {
 
     fn read_answer(&mut self, target: usize, response: &Response<Bytes>) -> Option<Manifest> {
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        match MetricsResponse::decode(content_type, response.body(), self.config.response_limit) {
+        match MetricsResponse::decode(content_type, response.body(), self.config.max_response) {
             Ok(answer) => answer.update,
             Err(IgnoredResponse::Empty | IgnoredResponse::MediaType) => None,
             Err(error) => {

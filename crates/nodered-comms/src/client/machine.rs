@@ -144,7 +144,7 @@ enum Timer {
     Request,
     Connect,
     Auth,
-    Liveness,
+    Idle,
     Wait,
 }
 
@@ -474,11 +474,11 @@ impl Client {
                 (Timer::Auth, Link::Open(Open { connection, is_ready: false, .. })) => {
                     self.give_up(*connection, CloseReason::AuthTimeout);
                 }
-                (Timer::Liveness, Link::Open(Open { connection, is_ready: true, .. })) => {
+                (Timer::Idle, Link::Open(Open { connection, is_ready: true, .. })) => {
                     let connection = *connection;
                     // Perhaps its heartbeats come more seldom than usual.
                     self.patience = (self.patience * 2).min(MOST_PATIENCE);
-                    self.give_up(connection, CloseReason::Silent);
+                    self.give_up(connection, CloseReason::Idle);
                 }
                 (Timer::Wait, Link::Waiting) => self.proceed(),
                 _ => {}
@@ -743,8 +743,8 @@ impl Client {
             return;
         }
         let least = self.heartbeat.interval.saturating_mul(3);
-        let wait = self.config.liveness_timeout.map(|wait| wait.saturating_mul(self.patience).max(least));
-        self.timers.set(Timer::Liveness, wait.and_then(|wait| self.now.checked_add(wait)));
+        let wait = self.config.idle_timeout.map(|wait| wait.saturating_mul(self.patience).max(least));
+        self.timers.set(Timer::Idle, wait.and_then(|wait| self.now.checked_add(wait)));
     }
 
     // The end of a connection

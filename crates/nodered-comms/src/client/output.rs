@@ -180,9 +180,9 @@ pub enum CloseReason {
     /// The runtime has refused the token, or the session has expired.
     #[error("the runtime refuses the token")]
     AuthFailed,
-    /// The runtime was silent for too long.
+    /// No frame came for the idle time-out.
     #[error("the runtime was silent for too long")]
-    Silent,
+    Idle,
     /// A frame was longer than the limit.
     #[error("a frame is too long")]
     FrameTooLong,

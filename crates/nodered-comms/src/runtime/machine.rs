@@ -122,7 +122,7 @@ impl Runtime {
     pub fn new(config: Config, now: Instant) -> Result<Self, ConfigError> {
         config.check()?;
         Ok(Self {
-            heartbeat_at: config.heartbeat_period.and_then(|period| now.checked_add(period)),
+            heartbeat_at: config.heartbeat_interval.and_then(|interval| now.checked_add(interval)),
             config,
             connections: BTreeMap::new(),
             next_connection: 1,
@@ -685,7 +685,7 @@ impl Runtime {
     }
 
     fn next_heartbeat(&self, at: Instant) -> Option<Instant> {
-        let period = self.config.heartbeat_period?;
+        let period = self.config.heartbeat_interval?;
         let late = self.now.saturating_duration_since(at).as_nanos();
         let steps = late / period.as_nanos().max(1) + 1;
         let on_grid = || at.checked_add(period.checked_mul(u32::try_from(steps).ok()?)?);

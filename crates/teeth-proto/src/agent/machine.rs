@@ -33,7 +33,7 @@ use web_time::Instant;
 ///
 /// | of each task | reports |
 /// | --- | --- |
-/// | running | at once, every [`Config::report_period`] on a fixed grid, and whenever a connection becomes ready |
+/// | running | at once, every [`Config::report_interval`] on a fixed grid, and whenever a connection becomes ready |
 /// | failed, complete | once, at once or when a connection becomes ready; see [`Config::repeat_unanswered_end`] |
 ///
 /// # Methods
@@ -448,7 +448,7 @@ impl Agent {
                 Timer::Wait => self.connect(),
                 Timer::Leave(task) => self.over(task, false),
                 Timer::Report(task) => {
-                    self.timers.set(timer, next_tick(at, self.config.report_period, now));
+                    self.timers.set(timer, next_tick(at, self.config.report_interval, now));
                     if self.state() == State::Ready {
                         self.owed.insert(task);
                     }
@@ -706,7 +706,7 @@ impl Agent {
             self.event(Event::Step { task, task_id, step });
         }
         if self.config.reports() {
-            self.timers.set(Timer::Report(task), now.checked_add(self.config.report_period));
+            self.timers.set(Timer::Report(task), now.checked_add(self.config.report_interval));
             self.owed.insert(task);
             self.send_owed();
         }

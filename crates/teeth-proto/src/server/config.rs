@@ -16,7 +16,7 @@ pub struct Config {
     /// Methods of the application, by name; they come as [`Event::Command`](super::Event::Command). Known names have no
     /// effect. None.
     pub methods: BTreeSet<String>,
-    /// Whether agents are pinged, every [`ping_period`](session::Config::ping_period). They are not: their own pings keep
+    /// Whether agents are pinged, every [`ping_interval`](session::Config::ping_interval). They are not: their own pings keep
     /// connections up, and one of the original's dialect ends the connection.
     pub pings: bool,
     /// Whether tasks are followed. `None` goes by the dialect: the document's are, the original's agents tell nothing.
@@ -50,7 +50,7 @@ impl Config {
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if self.call_timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return Err(ConfigError::Timeout);
+            return Err(ConfigError::Wait("call_timeout"));
         }
         self.session.check()
     }

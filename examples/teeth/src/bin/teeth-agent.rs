@@ -209,14 +209,14 @@ fn config(arguments: &Arguments, host: &Host) -> Config {
     config.connect_timeout = arguments.connect_timeout;
     config.backoff.base = arguments.backoff_base;
     config.backoff.factor = arguments.backoff_factor;
-    config.backoff.maximum = arguments.backoff_maximum;
+    config.backoff.max_wait = arguments.backoff_maximum;
     config.backoff.spread = arguments.backoff_spread;
     config.backoff.reset = match arguments.backoff_reset {
         Reset::Handshake => BackoffReset::Handshake,
         Reset::Connect => BackoffReset::Connect,
     };
     config.call_timeout = arguments.call_timeout.0;
-    config.report_period = arguments.report_period;
+    config.report_interval = arguments.report_period;
     config.reports = arguments.reports;
     config.initial_eta = arguments.initial_eta;
     config.repeat_unanswered_end = !arguments.end_once;

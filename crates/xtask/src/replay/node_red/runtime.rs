@@ -93,7 +93,7 @@ impl<'a> Stage<'a> {
         // Heartbeats are off here: what they would say does not matter.
         let mut config = Config::new(scenario.access.clone(), 1.0);
         config.era = scenario.era;
-        config.heartbeat_period = None;
+        config.heartbeat_interval = None;
         let mut runtime = Runtime::new(config, start).map_err(|error| error.to_string())?;
         for (topic, data) in &scenario.retained {
             runtime.publish(topic, data.as_ref(), true, start).map_err(|error| error.to_string())?;

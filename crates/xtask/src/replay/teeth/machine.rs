@@ -212,7 +212,7 @@ fn session_config(recording: &Recording) -> session::Config {
     config.ping_timeout = None;
     if let Timers::Idle(timeout) = recording.timers {
         config.idle_timeout = timeout;
-        config.ping_period = timeout / 3;
+        config.ping_interval = timeout / 3;
     }
     let unsupported = Some(Value::text(Violation::UnsupportedCommand.text()));
     let told = lines(recording, true).into_iter().any(|line| line.get("fatal_error") == unsupported.as_ref());
