@@ -250,7 +250,7 @@ impl Install {
     /// Gives up. Nothing happens once it is finished.
     pub fn close(&mut self, now: Instant) {
         self.see(now);
-        if !self.is_finished() {
+        if !self.is_closed() {
             self.cancel();
             self.finish(Err(InstallError::Closed));
         }
@@ -342,7 +342,7 @@ impl Install {
 
     /// Whether it is over.
     #[must_use]
-    pub fn is_finished(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Finished)
     }
 
