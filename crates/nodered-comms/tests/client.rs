@@ -286,8 +286,8 @@ fn what_cannot_be_discovered() {
     let mut test = Test::with(Credentials::None, |_| {});
     test.seen();
     let id = test.request();
-    test.client.0.handle_failure(id, FailureKind::Unreachable, test.now);
-    assert_eq!(test.seen(), ["RequestFailed(Unreachable)", "Waiting { wait: 1s, failures: 1 }"]);
+    test.client.0.handle_failure(id, FailureKind::Refused, test.now);
+    assert_eq!(test.seen(), ["RequestFailed(Transport(Refused))", "Waiting { wait: 1s, failures: 1 }"]);
 }
 
 #[test]
@@ -447,7 +447,7 @@ fn a_runtime_that_does_not_answer_is_given_up() {
     let mut test = Test::with(Credentials::None, |_| {});
     test.seen();
     let log = test.log(seconds(10));
-    let expected = ["cancel", "RequestFailed(TimedOut)", "Waiting { wait: 1s, failures: 1 }"];
+    let expected = ["cancel", "RequestFailed(Transport(TimedOut))", "Waiting { wait: 1s, failures: 1 }"];
     assert_eq!(log, expected.map(|text| (10, text.to_owned())));
     // The upgrade: a wrong path.
     let mut test = Test::with(Credentials::None, |config| config.discovery = Discovery::AssumeOpen);

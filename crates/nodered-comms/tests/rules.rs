@@ -156,7 +156,7 @@ proptest! {
                 Step::LookedUp(at, known, may) => if let Some(&id) = look_ups.get(at) {
                     let mut user = User::new("u", Scope::from(if may { "*" } else { "flows.read" }));
                     user.expires_in = Some(seconds(3));
-                    if known { runtime.0.handle_user(id, user, now) } else { runtime.0.handle_no_user(id, now) }
+                    runtime.0.handle_user(id, known.then_some(user), now);
                 }
                 Step::Publish(number, retain) => {
                     let (topic, data) = [("a/b", "1"), ("c", "null"), ("", "1"), ("a/b", "\"0123456789\"")][number];

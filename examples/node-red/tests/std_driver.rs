@@ -183,8 +183,9 @@ fn exchange(request: &Request<Bytes>) -> io::Result<Response<Bytes>> {
 
 fn classify(error: &io::Error) -> FailureKind {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => FailureKind::Unreachable,
-        _ => FailureKind::ConnectionLost,
+        io::ErrorKind::ConnectionRefused => FailureKind::Refused,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => FailureKind::ConnectionLost,
+        _ => FailureKind::Other,
     }
 }
 

@@ -200,7 +200,7 @@ impl Run {
     fn answer(&mut self, input: &mut Input<'_>) {
         let Some(id) = self.request.take() else { return self.connect(input) };
         let kinds =
-            [FailureKind::Unreachable, FailureKind::ConnectionLost, FailureKind::TimedOut, FailureKind::Tls];
+            [FailureKind::Refused, FailureKind::ConnectionLost, FailureKind::TimedOut, FailureKind::Tls];
         if input.below(8) == 7 {
             return self.client.0.handle_failure(id, input.pick(&kinds), self.now);
         }

@@ -16,7 +16,7 @@ async fn serve(mut runtime: Runtime, mut frames: mpsc::Receiver<String>, socket:
                     let text = String::from_utf8(text.to_vec()).expect("frames are text");
                     let _ = socket.send(text).await; // an error: the editor has gone
                 }
-                Output::LookUp { id, .. } => runtime.handle_no_user(id, Instant::now()),
+                Output::LookUp { id, .. } => runtime.handle_user(id, None, Instant::now()),
                 Output::Event(Event::ConnectionEnded { .. }) => return,
                 Output::Disconnect { .. } | Output::Event(_) => {}
             }

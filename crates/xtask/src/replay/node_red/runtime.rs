@@ -226,7 +226,10 @@ impl<'a> Stage<'a> {
     fn looked_up(&mut self, id: LookUpId, token: &str) {
         let now = self.now();
         match self.tokens.get(token) {
-            Some(grant) if grant.holds(self.now) => self.runtime.handle_user(id, self.user(grant), now),
+            Some(grant) if grant.holds(self.now) => {
+                let user = self.user(grant);
+                self.runtime.handle_user(id, Some(user), now);
+            }
             Some(grant) if grant.expires.is_some_and(|end| end <= self.now) && !self.keeps_sessions => {
                 let of_same = self.presented.iter().filter(|(_, known)| *known == token);
                 let active: Vec<ConnectionId> = of_same
@@ -236,9 +239,9 @@ impl<'a> Stage<'a> {
                 for connection in active {
                     self.runtime.end_session(connection, now);
                 }
-                self.runtime.handle_no_user(id, now);
+                self.runtime.handle_user(id, None, now);
             }
-            _ => self.runtime.handle_no_user(id, now),
+            _ => self.runtime.handle_user(id, None, now),
         }
     }
 
