@@ -1,6 +1,6 @@
 //! When to connect again.
 
-use crate::session::ConfigError;
+use super::ConfigError;
 use std::f64::consts::{E, TAU};
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ impl Default for BackoffConfig {
 /// assert_eq!(waits, [2718, 7389, 20085, 54598, 120_000, 120_000]);
 /// backoff.reset();
 /// assert_eq!(backoff.next_wait().as_millis(), 2718);
-/// # Ok::<(), teeth_proto::session::ConfigError>(())
+/// # Ok::<(), teeth_proto::agent::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Backoff {

@@ -3,7 +3,7 @@
 use super::BackoffConfig;
 use crate::Dialect;
 use crate::command::{Command, Handshake, SendError};
-use crate::session::{self, ConfigError};
+use crate::session;
 use crate::wire::Object;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -50,6 +50,24 @@ pub struct Config {
     /// How many ids of tasks that have ended are remembered, so that they are not used again; the oldest go first.
     /// 1024; the original remembers all.
     pub max_ended_tasks: usize,
+}
+
+/// Which setting cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A setting of the connections.
+    #[error(transparent)]
+    Session(#[from] session::ConfigError),
+    /// A wait of 0: something would be given up before it can begin, or tasks be reported without end.
+    #[error("{0} must be above 0")]
+    Wait(&'static str),
+    /// The handshake would be refused.
+    #[error("id and version must have at most 1024 bytes each")]
+    Handshake,
+    /// A wait of 0, a factor that is not finite or below 1, a spread that is not from 0 to 0.5.
+    #[error("backoff must have waits above 0, a factor of at least 1 and a spread from 0 to 0.5")]
+    Backoff,
 }
 
 impl Config {

@@ -6,8 +6,9 @@ mod machine;
 mod output;
 mod tasks;
 
+pub use crate::session::CloseReason;
 pub use backoff::{Backoff, BackoffConfig, BackoffReset};
-pub use config::Config;
+pub use config::{Config, ConfigError};
 pub use machine::{Agent, State};
-pub use output::{Event, Output, RunStep, TaskNumber};
+pub use output::{CommandError, Event, Output, RunStep, TaskNumber};
 pub use tasks::Task;

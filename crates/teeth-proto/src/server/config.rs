@@ -1,7 +1,7 @@
 //! Settings of the server.
 
 use crate::Dialect;
-use crate::session::{self, ConfigError};
+use crate::session;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -32,6 +32,18 @@ pub struct Config {
     pub max_ended_tasks: usize,
 }
 
+/// Which setting cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A setting of the connections.
+    #[error(transparent)]
+    Session(#[from] session::ConfigError),
+    /// A wait of 0: every command would be given up at once.
+    #[error("{0} must be above 0")]
+    Wait(&'static str),
+}
+
 impl Config {
     /// Returns the original's settings.
     #[must_use]
@@ -52,7 +64,7 @@ impl Config {
         if self.call_timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(ConfigError::Wait("call_timeout"));
         }
-        self.session.check()
+        Ok(self.session.check()?)
     }
 
     pub(super) fn follows_tasks(&self) -> bool {

@@ -5,7 +5,8 @@ mod machine;
 mod output;
 mod tasks;
 
-pub use config::Config;
+pub use crate::session::CloseReason;
+pub use config::{Config, ConfigError};
 pub use machine::Server;
-pub use output::{Event, Output, Reply, TaskViolation};
+pub use output::{CommandError, Event, Output, Reply, TaskViolation};
 pub use tasks::Task;

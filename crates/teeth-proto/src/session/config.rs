@@ -58,12 +58,6 @@ pub enum ConfigError {
     /// Not every report of a task would fit into a line.
     #[error("max_sent_line must be at least 32 768")]
     MaxSentLine,
-    /// The handshake would be refused.
-    #[error("the agent's id and version must have at most 1024 bytes each")]
-    Handshake,
-    /// A wait of 0, a factor that is not finite or below 1, a spread that is not from 0 to 0.5.
-    #[error("the back-off must have waits above 0, a factor of at least 1 and a spread from 0 to 0.5")]
-    Backoff,
 }
 
 impl Config {

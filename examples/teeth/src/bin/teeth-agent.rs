@@ -12,9 +12,9 @@ use teeth_example::host::Host;
 use teeth_example::images::Cache;
 use teeth_example::value;
 use teeth_example::work::{self, Note, Workshop};
-use teeth_proto::agent::{Agent, BackoffReset, Config, Event};
+use teeth_proto::agent::{Agent, BackoffReset, CloseReason, Config, Event};
 use teeth_proto::command::{TaskCommand, Work};
-use teeth_proto::session::{CloseReason, Reply};
+use teeth_proto::session::Reply;
 use teeth_proto::wire::Json;
 use web_time::Instant;
 
