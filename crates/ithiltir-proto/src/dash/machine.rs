@@ -26,6 +26,7 @@ use web_time::Instant;
 /// Every request is answered, most of them at once: what passes the checks of §3 becomes an event with the report
 /// in it and a 200. Nodes are known by their keys only; no report is kept.
 ///
+/// # States
 /// | of each node | states |
 /// | --- | --- |
 /// | presence | never seen, online, offline ([`Config::offline_after`] without a report) |
@@ -88,7 +89,7 @@ pub struct Dash {
     pub(super) clock: (Timestamp, Instant),
 }
 
-/// Why a command was refused; nothing changed.
+/// Why a command was refused. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -441,7 +442,7 @@ impl Dash {
         client: IpAddr,
         budget: Option<Budget>,
     ) {
-        self.event(Event::Rejected { exchange, status: code.status(), code, path, client, reason });
+        self.event(Event::Rejected { id: exchange, status: code.status(), code, path, client, reason });
         let response = answer::refusal(code, budget);
         self.outputs.push_back(Output::Respond { id: exchange, response });
     }

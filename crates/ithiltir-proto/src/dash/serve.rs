@@ -180,7 +180,7 @@ impl Dash {
         let content = Content::Report { version: retained(report.version.trim()), reported_at };
         let arrival = self.arrival(exchange, content);
         self.event(Event::Report {
-            exchange: exchange.id,
+            id: exchange.id,
             node,
             report: Box::new(report),
             collected_at: arrival.collected_at,
@@ -204,7 +204,7 @@ impl Dash {
             Content::Static { os: retained(&statics.system.os), arch: retained(&statics.system.arch) };
         let arrival = self.arrival(exchange, content);
         self.event(Event::Static {
-            exchange: exchange.id,
+            id: exchange.id,
             node,
             statics: Box::new(statics),
             collected_at: arrival.collected_at,

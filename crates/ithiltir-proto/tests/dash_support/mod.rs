@@ -162,7 +162,7 @@ impl Answer {
     #[track_caller]
     pub fn reason(&self) -> String {
         match self.events.as_slice() {
-            [Event::Rejected { exchange, status, reason, code, .. }] => {
+            [Event::Rejected { id: exchange, status, reason, code, .. }] => {
                 assert_eq!((*exchange, status.as_u16()), (self.id, self.status));
                 assert_eq!(code.status(), *status);
                 secrets::assert_error_hides(reason);
@@ -243,7 +243,7 @@ impl Fixture {
     pub fn send_waiting(&mut self, request: Request<Bytes>) -> ExchangeId {
         let (id, outputs) = self.hand_over(request, PEER);
         assert!(
-            matches!(outputs.as_slice(), [Output::Event(Event::Report { exchange, .. } | Event::Static { exchange, .. })] if *exchange == id),
+            matches!(outputs.as_slice(), [Output::Event(Event::Report { id: exchange, .. } | Event::Static { id: exchange, .. })] if *exchange == id),
             "{outputs:?}"
         );
         id
