@@ -1,4 +1,4 @@
-//! The requests that a node makes. Protocol facts §3.
+//! The requests that a node makes. §1.
 
 use crate::{ExpiryProbe, SECRET_HEADER, Scheme, Secret, Target, Url, UrlError};
 use base64::Engine as _;

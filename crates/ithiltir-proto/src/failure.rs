@@ -1,4 +1,4 @@
-//! Why there is no response, and what that means for HTTPS. Protocol facts §9.
+//! Why there is no response, and what that means for HTTPS. §2.1.
 
 use crate::HostKind;
 use crate::wire::Timestamp;
@@ -84,7 +84,7 @@ impl Failure {
 
 /// What a failure on an `https` target leads to, unless HTTPS is required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the table of §9 has these three decisions")]
+#[expect(clippy::exhaustive_enums, reason = "the table of §2.1 has these three decisions")]
 pub enum Fallback {
     /// Switch to `http` for the rest of the process.
     Switch,
@@ -95,7 +95,7 @@ pub enum Fallback {
 }
 
 impl Fallback {
-    /// Decides by the table of §9; the first matching row wins.
+    /// Decides by the table of §2.1; the first matching row wins.
     #[must_use]
     pub fn decide(kind: FailureKind, host: HostKind) -> Self {
         use CertificateProblem::{Expired, NotYetValid};
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use std::net::{IpAddr, Ipv4Addr};
 
-    /// Every row of the table in §9.
+    /// Every row of the table in §2.1.
     #[test]
     fn the_decision_follows_the_table() {
         use CertificateProblem::{Expired, NameMismatch, NotYetValid, Other as NotListed, UnknownAuthority};

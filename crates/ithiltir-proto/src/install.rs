@@ -1,4 +1,4 @@
-//! Installing a target: ask the Dash who it is, and find out what that makes of the configuration. Protocol facts §7.
+//! Installing a target: ask the Dash who it is, and find out what that makes of the configuration. §1.
 
 use crate::endpoint::{DEFAULT_USER_AGENT, Endpoint};
 use crate::timer::Timers;
@@ -27,7 +27,7 @@ pub struct Config {
     /// Whether the URL must be `https` and never fall back. Off.
     pub require_https: bool,
     /// How many bytes of the answer are looked at. 1 048 576; the original has no limit.
-    pub response_limit: usize,
+    pub max_response: usize,
     /// What requests call themselves. `ithiltir-proto/<version>`.
     pub user_agent: HeaderValue,
 }
@@ -39,7 +39,7 @@ impl Default for Config {
             timeout: Duration::from_secs(15),
             probe_timeout: Duration::from_secs(5),
             require_https: false,
-            response_limit: crate::wire::RESPONSE_LIMIT,
+            max_response: crate::wire::RESPONSE_LIMIT,
             user_agent: DEFAULT_USER_AGENT,
         }
     }
@@ -143,7 +143,7 @@ pub enum InstallError {
     Closed,
 }
 
-/// Why a command was refused; nothing changed.
+/// Why a command was refused. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -154,17 +154,27 @@ pub enum CommandError {
 
 /// The machine that installs one target.
 ///
-/// States: *asking* (a request or a probe in flight), *choosing* (a conflict waits for [`choose`](Self::choose)),
-/// *finished*. What needs no request is finished at once: a target that is installed already, a URL or a key that
-/// cannot be used, a URL without `/metrics`.
+/// # States
+/// *Asking* (a request is in flight), *probing* (a look at an expired certificate is), *choosing* (a conflict waits for
+/// [`choose`](Self::choose)), *closed*. What needs no request is closed at once: a target that is installed already, a
+/// URL or a key that cannot be used, a URL without `/metrics`.
 ///
-/// Methods are of the same five kinds as those of [`Node`](crate::node::Node), with the same rule: drain
-/// [`poll_output`](Self::poll_output) after each input and command, then wait.
+/// # Methods
+/// - constructor: [`new`](Self::new)
+/// - commands: [`choose`](Self::choose), [`close`](Self::close)
+/// - inputs: [`handle_response`](Self::handle_response), [`handle_failure`](Self::handle_failure),
+///   [`handle_probe`](Self::handle_probe), [`handle_timeout`](Self::handle_timeout)
+/// - outputs: [`poll_output`](Self::poll_output), [`poll_timeout`](Self::poll_timeout)
+/// - getter: [`is_closed`](Self::is_closed)
 ///
+/// After any input or command drain [`poll_output`](Self::poll_output), then wait for the next input, command or
+/// the deadline. An outcome for an id that is no longer known is ignored. An `Instant` earlier than one seen before
+/// counts as the latest seen.
+///
+/// # Example
 /// ```
 /// use ithiltir_proto::install::{Config, Event, Install, Installed, Output};
-/// use ithiltir_proto::{ReportConfig, Secret};
-/// use web_time::Instant;
+/// use ithiltir_proto::{Instant, ReportConfig, Secret};
 ///
 /// let now = Instant::now();
 /// let key = Secret::new("key");
@@ -195,7 +205,7 @@ enum State {
     Asking { id: RequestId },
     Probing { id: RequestId, cause: FailureKind },
     Choosing { place: usize },
-    Finished,
+    Closed,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -212,7 +222,7 @@ impl Install {
             key: key.trimmed(),
             existing,
             target: None,
-            state: State::Finished,
+            state: State::Closed,
             next_id: 1,
             timers: Timers::new(),
             outputs: VecDeque::new(),
@@ -248,16 +258,16 @@ impl Install {
         Ok(())
     }
 
-    /// Gives up. Nothing happens once it is finished.
+    /// Gives up. Nothing happens once it is over.
     pub fn close(&mut self, now: Instant) {
         self.see(now);
-        if !self.is_finished() {
+        if !self.is_closed() {
             self.cancel();
             self.finish(Err(InstallError::Closed));
         }
     }
 
-    /// Takes the answer to the request. The driver passes at most [`Config::response_limit`] bytes of it.
+    /// Takes the answer to the request. The driver passes at most [`Config::max_response`] bytes of it.
     pub fn handle_response(&mut self, id: RequestId, response: Response<Bytes>, now: Instant) {
         self.see(now);
         if !matches!(self.state, State::Asking { id: current } if current == id) {
@@ -267,7 +277,7 @@ impl Install {
             return self.finish(Err(InstallError::Status(response.status())));
         }
         let body = response.body();
-        match IdentityResponse::decode(&body[..body.len().min(self.config.response_limit)]) {
+        match IdentityResponse::decode(&body[..body.len().min(self.config.max_response)]) {
             Ok(identity) => self.identified(identity.install_id),
             Err(error) => self.finish(Err(InstallError::Answer(error))),
         }
@@ -308,7 +318,7 @@ impl Install {
                 self.event(Event::FallbackRefused { outcome });
                 self.finish(Err(InstallError::Transport(cause)));
             }
-            State::Probing { .. } | State::Asking { .. } | State::Choosing { .. } | State::Finished => {}
+            State::Probing { .. } | State::Asking { .. } | State::Choosing { .. } | State::Closed => {}
         }
     }
 
@@ -323,7 +333,7 @@ impl Install {
                 (Timer::Exchange, &State::Probing { id, .. }) => {
                     self.handle_probe(id, ProbeOutcome::NoAnswer, self.now);
                 }
-                (Timer::Exchange, State::Choosing { .. } | State::Finished) => {}
+                (Timer::Exchange, State::Choosing { .. } | State::Closed) => {}
                 (Timer::Total, _) => self.finish(Err(InstallError::Transport(FailureKind::TimedOut))),
             }
         }
@@ -343,8 +353,8 @@ impl Install {
 
     /// Whether it is over.
     #[must_use]
-    pub fn is_finished(&self) -> bool {
-        matches!(self.state, State::Finished)
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
     }
 
     fn see(&mut self, now: Instant) {
@@ -394,7 +404,8 @@ impl Install {
         self.target = target;
     }
 
-    /// The steps 3 to 5 of the algorithm in §7.
+    /// A target with this identity is the one; else a target with this URL and key that has none gets it; else a new
+    /// target is made.
     fn identified(&mut self, install_id: String) {
         let targets = &mut self.existing.targets;
         if let Some(place) = targets.iter().position(|target| target.server_install_id.trim() == install_id) {
@@ -429,7 +440,7 @@ impl Install {
     }
 
     fn finish(&mut self, outcome: Result<Installed, InstallError>) {
-        self.state = State::Finished;
+        self.state = State::Closed;
         self.timers.clear();
         self.event(Event::Finished(outcome));
     }
@@ -437,7 +448,7 @@ impl Install {
     fn cancel(&mut self) {
         match self.state {
             State::Asking { id } | State::Probing { id, .. } => self.outputs.push_back(Output::Cancel(id)),
-            State::Choosing { .. } | State::Finished => {}
+            State::Choosing { .. } | State::Closed => {}
         }
     }
 
@@ -457,9 +468,12 @@ impl fmt::Debug for Install {
             State::Asking { .. } => "asking",
             State::Probing { .. } => "probing",
             State::Choosing { .. } => "choosing",
-            State::Finished => "finished",
+            State::Closed => "closed",
         };
-        write!(f, "Install({state}, {} outputs)", self.outputs.len())
+        f.debug_struct("Install")
+            .field("state", &format_args!("{state}"))
+            .field("outputs", &self.outputs.len())
+            .finish_non_exhaustive()
     }
 }
 

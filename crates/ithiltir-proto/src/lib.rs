@@ -17,7 +17,10 @@
 //! # Features
 //!
 //! `node` and `dash` are on, `idna` is off: it adds [`Url::into_ascii`] for international host names.
-#![cfg_attr(not(feature = "idna"), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(
+    not(all(feature = "node", feature = "dash", feature = "idna")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 
 #[cfg(feature = "dash")]
 pub mod dash;

@@ -1,4 +1,4 @@
-//! The node's report configuration file, as serde types. Protocol facts §13.
+//! The node's report configuration file, as serde types.
 //!
 //! Reading and writing the file (YAML, permissions `0600`, a temporary file renamed into place) is the program's.
 

@@ -30,8 +30,8 @@ impl Secret {
 
     /// Whether this is the key, compared in constant time for keys of the same length.
     #[must_use]
-    pub fn matches(&self, key: &str) -> bool {
-        self.0.as_bytes().ct_eq(key.as_bytes()).into()
+    pub fn matches(&self, key: &[u8]) -> bool {
+        self.0.as_bytes().ct_eq(key).into()
     }
 
     /// Whether nothing but white space is in it.
@@ -43,7 +43,7 @@ impl Secret {
 
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
-        self.matches(&other.0)
+        self.matches(other.0.as_bytes())
     }
 }
 

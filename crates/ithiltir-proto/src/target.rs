@@ -1,4 +1,4 @@
-//! A Dash to report to. Protocol facts §2.
+//! A Dash to report to. §1.
 
 use crate::{HostKind, Scheme, Secret, Url, UrlError};
 use http::{HeaderName, HeaderValue};
@@ -32,7 +32,7 @@ pub enum TargetError {
 }
 
 impl Target {
-    /// Checks a URL (§2.1, §2.2, and that a request can be made of it) and a key.
+    /// Checks a URL (its form, its host, and that a request can be made of it) and a key.
     ///
     /// White space around either is removed. Any path will do; without `/metrics` at its end there is no Static and
     /// no identity.

@@ -1,4 +1,4 @@
-//! URLs as the original programs read them, which is not how browsers do. Protocol facts §2.
+//! URLs as the original programs read them, which is not how browsers do.
 //!
 //! Nothing is normalised: dot segments, doubled slashes, the case of the host and default ports stay. What cannot
 //! stand in a path is percent-encoded, everything else keeps its spelling, also in the derived URLs.
@@ -128,7 +128,7 @@ impl Url {
         })
     }
 
-    /// Applies the rules for a URL in the configuration (§2.1): scheme `http` or `https`, and an authority that is
+    /// Applies the rules for a URL in the configuration: scheme `http` or `https`, and an authority that is
     /// not empty without its user information. `http://:80/` passes.
     ///
     /// # Errors
@@ -138,7 +138,7 @@ impl Url {
         if self.host.is_empty() { Err(UrlError::NoHost) } else { Ok(scheme) }
     }
 
-    /// Applies the rule for a URL that is about to be used (§2.2): the host is not empty without its port.
+    /// Applies the rule for a URL that is about to be used: the host is not empty without its port.
     ///
     /// # Errors
     /// [`UrlError::NoHost`].
@@ -211,7 +211,7 @@ impl Url {
     }
 
     /// Returns the URL of a sibling: the final `/metrics` of the *decoded* path replaced, everything else as it
-    /// is. `None` where the path does not end so (§2.4).
+    /// is. `None` where the path does not end so.
     #[must_use]
     pub fn sibling(&self, name: &str) -> Option<Self> {
         let kept = strip_decoded_suffix(&self.path, b"/metrics")?;

@@ -219,7 +219,7 @@ fn configs() -> impl Strategy<Value = Config> {
     (identity, any::<[bool; 7]>()).prop_map(|(identity, flags)| {
         let [confirmed, first, forwarded, limits, proxies, clear, limited] = flags;
         let mut config = config();
-        config.body_limit = BODY_LIMIT;
+        config.max_body = BODY_LIMIT;
         config.max_nodes = 5;
         config.authenticate_first = first;
         config.identity = identity.unwrap_or(config.identity);
@@ -281,7 +281,7 @@ impl Watch {
         while let Some(output) = outputs.next() {
             match output {
                 Output::Respond { id, response } => self.check_answer(id, &response),
-                Output::Event(Event::Rejected { exchange, status, code, path, reason, .. }) => {
+                Output::Event(Event::Rejected { id: exchange, status, code, path, reason, .. }) => {
                     secrets::assert_error_hides(&reason);
                     assert!(path.chars().count() <= 256);
                     let Some(Output::Respond { id, response }) = outputs.next() else {
@@ -294,7 +294,7 @@ impl Watch {
                     self.check_answer(id, &response);
                 }
                 Output::Event(
-                    Event::Report { exchange, node, .. } | Event::Static { exchange, node, .. },
+                    Event::Report { id: exchange, node, .. } | Event::Static { id: exchange, node, .. },
                 ) => {
                     assert!(self.unanswered.contains(&exchange), "rule: the event precedes the answer");
                     assert!(self.dash.0.node(node).is_some());

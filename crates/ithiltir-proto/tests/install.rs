@@ -1,4 +1,4 @@
-//! Installing a target: the algorithm of §7, one behaviour a test.
+//! Installing a target: one behaviour a test.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use ithiltir_proto::install::{
@@ -38,7 +38,7 @@ fn answered(install: &mut Install, id: RequestId, status: u16, body: &'static st
 
 fn finished(install: &mut Install) -> Result<Installed, InstallError> {
     let outputs: Vec<_> = std::iter::from_fn(|| install.poll_output()).collect();
-    assert!(install.is_finished());
+    assert!(install.is_closed());
     assert_eq!(install.poll_timeout(), None);
     match outputs.into_iter().next_back() {
         Some(Output::Event(Event::Finished(outcome))) => outcome,
@@ -171,7 +171,7 @@ fn a_probe_decides_about_an_expired_certificate() {
         let Some(Output::Probe { id, probe }) = install.poll_output() else { panic!() };
         assert_eq!((&*probe.host, probe.port), ("dash.example", 443));
         install.handle_probe(id, outcome, epoch());
-        assert_eq!(install.is_finished(), !falls_back);
+        assert_eq!(install.is_closed(), !falls_back);
     }
 }
 

@@ -154,7 +154,7 @@ mod rounds {
     }
 }
 
-/// The table of §8.3, row by row.
+/// The delivery state, row by row.
 mod delivery_state {
     use super::*;
 
@@ -270,7 +270,7 @@ mod delivery_state {
     }
 }
 
-/// §8.4 and §8.5.
+/// The Static.
 mod static_task {
     use super::*;
 
@@ -411,7 +411,7 @@ mod static_task {
     }
 }
 
-/// §9. The decision table itself is tested beside `Fallback::decide`.
+/// §2.1. The decision table itself is tested beside `Fallback::decide`.
 mod fallback {
     use super::*;
     const EXPIRED: FailureKind = FailureKind::Certificate(CertificateProblem::Expired);
@@ -514,7 +514,7 @@ mod fallback {
     }
 }
 
-/// §10 to §12: the machine's part. Plan, validation, layout and download have tests of their own.
+/// Updates: the machine's part. Plan, validation, layout and download have tests of their own.
 mod updates {
     use super::*;
     use ithiltir_proto::node::{KeyScope, UpdateError};
@@ -694,10 +694,7 @@ fn settings_that_cannot_be_are_refused() {
     assert_eq!(refused(|config| config.interval = Duration::ZERO), ConfigError::Interval);
     assert_eq!(refused(|config| config.static_retry = Duration::ZERO), ConfigError::StaticRetry);
     assert_eq!(refused(|config| config.refusals_before_suppression = 0), ConfigError::Refusals);
-    assert_eq!(
-        refused(|config| config.static_check_minimum = Duration::from_secs(61)),
-        ConfigError::StaticCheck
-    );
+    assert_eq!(refused(|config| config.min_static_check = Duration::from_secs(61)), ConfigError::StaticCheck);
 }
 
 #[test]

@@ -23,14 +23,14 @@ impl Secret {
 
     /// Whether this is the secret, compared in constant time for secrets of the same length.
     #[must_use]
-    pub fn matches(&self, secret: &str) -> bool {
-        self.0.as_bytes().ct_eq(secret.as_bytes()).into()
+    pub fn matches(&self, secret: &[u8]) -> bool {
+        self.0.as_bytes().ct_eq(secret).into()
     }
 }
 
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
-        self.matches(&other.0)
+        self.matches(other.0.as_bytes())
     }
 }
 

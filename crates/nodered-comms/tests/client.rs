@@ -286,8 +286,8 @@ fn what_cannot_be_discovered() {
     let mut test = Test::with(Credentials::None, |_| {});
     test.seen();
     let id = test.request();
-    test.client.0.handle_failure(id, FailureKind::Unreachable, test.now);
-    assert_eq!(test.seen(), ["RequestFailed(Unreachable)", "Waiting { wait: 1s, failures: 1 }"]);
+    test.client.0.handle_failure(id, FailureKind::Refused, test.now);
+    assert_eq!(test.seen(), ["RequestFailed(Transport(Refused))", "Waiting { wait: 1s, failures: 1 }"]);
 }
 
 #[test]
@@ -447,7 +447,7 @@ fn a_runtime_that_does_not_answer_is_given_up() {
     let mut test = Test::with(Credentials::None, |_| {});
     test.seen();
     let log = test.log(seconds(10));
-    let expected = ["cancel", "RequestFailed(TimedOut)", "Waiting { wait: 1s, failures: 1 }"];
+    let expected = ["cancel", "RequestFailed(Transport(TimedOut))", "Waiting { wait: 1s, failures: 1 }"];
     assert_eq!(log, expected.map(|text| (10, text.to_owned())));
     // The upgrade: a wrong path.
     let mut test = Test::with(Credentials::None, |config| config.discovery = Discovery::AssumeOpen);
@@ -469,7 +469,7 @@ fn silence_ends_a_ready_connection_after_three_periods_as_seen() {
     let mut test = Test::ready();
     let log = test.log(seconds(45));
     assert_eq!(log[0], (45, "disconnect".to_owned()));
-    assert!(log[1].1.ends_with("reason: Silent }"));
+    assert!(log[1].1.ends_with("reason: Idle }"));
 
     let mut test = Test::ready();
     for _ in 0..2 {
@@ -479,7 +479,7 @@ fn silence_ends_a_ready_connection_after_three_periods_as_seen() {
     test.seen();
     assert_eq!(test.client.0.poll_timeout(), Some(test.now + seconds(120)));
     let mut test = Test::with(Credentials::None, |config| {
-        config.liveness_timeout = None;
+        config.idle_timeout = None;
         config.discovery = Discovery::AssumeOpen;
     });
     test.seen();
@@ -620,9 +620,9 @@ fn settings_that_cannot_be_are_refused() {
         set(&mut config);
         Client::new(config, epoch()).err().unwrap()
     };
-    assert_eq!(refused(|config| config.auth_timeout = seconds(0)), ConfigError::Timeout);
-    assert_eq!(refused(|config| config.liveness_timeout = Some(seconds(0))), ConfigError::Timeout);
-    assert_eq!(refused(|config| config.reconnect.later = seconds(0)), ConfigError::Reconnect);
+    assert_eq!(refused(|config| config.auth_timeout = seconds(0)), ConfigError::Wait("auth_timeout"));
+    assert_eq!(refused(|config| config.idle_timeout = Some(seconds(0))), ConfigError::Wait("idle_timeout"));
+    assert_eq!(refused(|config| config.reconnect.later = seconds(0)), ConfigError::Wait("reconnect.later"));
 }
 
 fn password(username: &str, password: &str) -> Credentials {

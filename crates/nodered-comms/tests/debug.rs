@@ -1,4 +1,4 @@
-//! Debug messages and their values: every row of the tables of sections 11.2 and 11.3, the recordings, the limits.
+//! Debug messages and their values: every row of the table in `debug`, the recordings, the limits.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod debug_support;

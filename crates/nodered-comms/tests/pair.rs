@@ -57,9 +57,9 @@ impl World {
                 HubNews::Hub(RuntimeNews::LookUp(id, token)) if sessions.contains_key(token.expose()) => {
                     let mut user = User::new("u", Scope::from("*"));
                     user.expires_in = *life;
-                    network.hub.0.handle_user(*id, user, now);
+                    network.hub.0.handle_user(*id, Some(user), now);
                 }
-                HubNews::Hub(RuntimeNews::LookUp(id, _)) => network.hub.0.handle_no_user(*id, now),
+                HubNews::Hub(RuntimeNews::LookUp(id, _)) => network.hub.0.handle_user(*id, None, now),
                 _ => {}
             }
         });

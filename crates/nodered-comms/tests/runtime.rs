@@ -48,16 +48,8 @@ fn a_token_that_is_nobodys_or_of_one_who_may_not_listen_is_refused() {
         let editor = test.accept();
         test.text(editor, "{\"auth\":\"t\"}");
         test.seen();
-        match scope {
-            None => {
-                let id = test.look_up(1);
-                test.runtime.0.handle_no_user(id, test.now);
-            }
-            Some(scope) => {
-                let id = test.look_up(1);
-                test.runtime.0.handle_user(id, User::new("x", scope), test.now);
-            }
-        }
+        let id = test.look_up(1);
+        test.runtime.0.handle_user(id, scope.map(|scope| User::new("x", scope)), test.now);
         assert_eq!(
             test.seen(),
             [
@@ -177,7 +169,7 @@ fn a_default_user_needs_no_token_and_a_bad_one_is_refused_all_the_same() {
     test.text(third, "{\"auth\":\"bad\"}");
     test.seen();
     let id = test.look_up(1);
-    test.runtime.0.handle_no_user(id, test.now);
+    test.runtime.0.handle_user(id, None, test.now);
     assert_eq!(test.seen()[0], "3> {\"auth\":\"fail\"}");
 
     let mut test = Test::with(Access::UsersOr(User::anonymous(Scope::from("flows.read"))), |_| {});
@@ -234,7 +226,7 @@ fn a_session_ends_after_its_time_and_the_grace() {
     let mut user = User::new("x", Scope::from("*"));
     user.expires_in = Some(seconds(2));
     let id = test.look_up(1);
-    test.runtime.0.handle_user(id, user, test.now);
+    test.runtime.0.handle_user(id, Some(user), test.now);
     test.seen();
     let log = advance(&mut test.runtime, test.now + seconds(10));
     let log: Vec<(u64, String)> =
@@ -462,7 +454,7 @@ fn heartbeats_come_every_15_seconds_with_the_time_of_the_start() {
         log.iter().map(|(at, output)| ((*at - test.now).as_millis(), output.short())).collect();
     let beat = "1> [{\"topic\":\"hb\",\"data\":1700000000000}]".to_owned();
     assert_eq!(log, [(15_050, beat.clone()), (30_050, beat)]);
-    let mut quiet = Test::with(Access::Open, |config| config.heartbeat_period = None);
+    let mut quiet = Test::with(Access::Open, |config| config.heartbeat_interval = None);
     quiet.accept();
     quiet.seen();
     assert_eq!(quiet.runtime.0.retained().count(), 0);
@@ -535,7 +527,7 @@ fn frames_that_are_too_long_and_too_many_while_a_token_is_looked_up_end_the_conn
     test.text(editor, "");
     assert!(test.seen()[1].ends_with("reason: TooMuch }"));
     let id = test.look_up(1);
-    test.runtime.0.handle_no_user(id, test.now);
+    test.runtime.0.handle_user(id, None, test.now);
     assert_eq!(test.seen(), [""; 0], "its look-up is of no interest any more");
 }
 
@@ -596,9 +588,12 @@ fn settings_that_cannot_be_are_refused() {
         set(&mut config);
         Runtime::new(config, epoch()).err().unwrap()
     };
-    assert_eq!(refused(|config| config.batch_size = 0), ConfigError::Queue);
-    assert_eq!(refused(|config| config.max_queued = 0), ConfigError::Queue);
-    assert_eq!(refused(|config| config.heartbeat_period = Some(seconds(0))), ConfigError::Heartbeat);
+    assert_eq!(refused(|config| config.batch_size = 0), ConfigError::Limit("batch_size"));
+    assert_eq!(refused(|config| config.max_queued = 0), ConfigError::Limit("max_queued"));
+    assert_eq!(
+        refused(|config| config.heartbeat_interval = Some(seconds(0))),
+        ConfigError::Wait("heartbeat_interval")
+    );
     assert_eq!(refused(|config| config.started = f64::NAN), ConfigError::Started);
     assert_eq!(refused(|config| config.started = 0.0), ConfigError::Started);
 }
@@ -657,7 +652,7 @@ impl Test {
             self.note(&output);
         }
         let id = self.look_ups[number - 1];
-        self.runtime.0.handle_user(id, User::new(name, Scope::from(scope)), self.now);
+        self.runtime.0.handle_user(id, Some(User::new(name, Scope::from(scope))), self.now);
     }
 
     fn note(&mut self, output: &Output) {

@@ -13,8 +13,7 @@
 //!
 //! Start with [`agent::Agent`] or [`server::Server`]; both have a running example, and the README runs one against the
 //! other. [`session::Session`] is one connection of either, useful by itself for other methods than these; [`wire`] and
-//! [`command`] are pure functions.
-//! What was decided where document and original part stands in `docs/teeth.md` of the repository.
+//! [`command`] are pure functions. Section marks (§) refer to the protocol page in the repository's `docs`.
 //!
 //! # Document and original
 //!

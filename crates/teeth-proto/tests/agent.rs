@@ -4,9 +4,11 @@
 mod support;
 
 use support::{TestAgent, Transcript, command, drain, epoch, error, result, seconds};
-use teeth_proto::agent::{Agent, BackoffReset, Config, Event, Output, RunStep, State, TaskNumber};
+use teeth_proto::agent::{
+    Agent, BackoffReset, CommandError, Config, ConfigError, Event, Output, RunStep, State, TaskNumber,
+};
 use teeth_proto::command::{Command, ImageId, LogEntry, SendError, TaskState};
-use teeth_proto::session::{Answer, CommandError, ConfigError};
+use teeth_proto::session::{self, Answer};
 use teeth_proto::wire::{Json, Object};
 use teeth_proto::{ConnectionId, Dialect, Instant};
 use testkit::advance;
@@ -503,7 +505,7 @@ fn the_original_runs_an_image_without_settings_and_leaves_without_a_report() {
 fn log_entries_are_sent_over_an_open_connection_and_refused_without_one() {
     let mut test = Test::new();
     let entry = LogEntry::new("hello", 1.5);
-    assert_eq!(test.agent.0.log(&entry, test.now), Err(CommandError::NotConnected));
+    assert_eq!(test.agent.0.log(&entry, test.now), Err(session::CommandError::NotConnected.into()));
     test.seen();
     test.connected();
     let call = test.agent.0.log(&entry, test.now).unwrap();
@@ -519,7 +521,10 @@ fn log_entries_are_sent_over_an_open_connection_and_refused_without_one() {
 fn what_a_server_does_not_serve_is_not_sent() {
     let mut test = Test::ready();
     let refused = test.agent.0.send(&Command::Status, test.now);
-    assert!(matches!(refused, Err(CommandError::Send(SendError::NotServed { .. }))));
+    assert!(matches!(
+        refused,
+        Err(CommandError::Session(session::CommandError::Send(SendError::NotServed { .. })))
+    ));
     test.agent.0.send(&Command::Ping(Object::new()), test.now).unwrap();
 }
 
@@ -543,7 +548,10 @@ fn a_token_of_a_lost_connection_answers_nothing() {
         panic!("a command")
     };
     test.reconnect();
-    assert_eq!(test.agent.0.respond(token, Answer::Done, test.now), Err(CommandError::NotAnswerable));
+    assert_eq!(
+        test.agent.0.respond(token, Answer::Done, test.now),
+        Err(session::CommandError::NotAnswerable.into())
+    );
     assert_eq!(test.seen(), [""; 0]);
 }
 
@@ -651,7 +659,10 @@ fn after_its_end_an_agent_is_silent() {
             agent.0.handle_bytes(connection, b"x\n", now);
             agent.0.handle_disconnect(connection, now);
             agent.0.close(now);
-            assert_eq!(agent.0.log(&LogEntry::new("x", 0.0), now), Err(CommandError::NotConnected));
+            assert_eq!(
+                agent.0.log(&LogEntry::new("x", 0.0), now),
+                Err(session::CommandError::NotConnected.into())
+            );
         });
     }
 }
@@ -663,16 +674,31 @@ fn settings_that_cannot_be_are_refused() {
         set(&mut config);
         Agent::new(config, epoch()).err().unwrap()
     };
-    assert_eq!(refused(|config| config.report_period = seconds(0)), ConfigError::ReportPeriod);
-    assert_eq!(refused(|config| config.session.ping_period = seconds(0)), ConfigError::PingPeriod);
-    assert_eq!(refused(|config| config.session.idle_timeout = seconds(0)), ConfigError::IdleTimeout);
-    assert_eq!(refused(|config| config.session.max_line = 0), ConfigError::MaxLine);
-    assert_eq!(refused(|config| config.session.max_sent_line = 32_767), ConfigError::MaxSentLine);
+    assert_eq!(refused(|config| config.report_interval = seconds(0)), ConfigError::Wait("report_interval"));
+    assert_eq!(
+        refused(|config| config.session.ping_interval = seconds(0)),
+        session::ConfigError::Wait("ping_interval").into()
+    );
+    assert_eq!(
+        refused(|config| config.session.idle_timeout = seconds(0)),
+        session::ConfigError::Wait("idle_timeout").into()
+    );
+    assert_eq!(refused(|config| config.session.max_line = 0), session::ConfigError::Limit("max_line").into());
+    assert_eq!(
+        refused(|config| config.session.max_sent_line = 32_767),
+        session::ConfigError::MaxSentLine.into()
+    );
     assert_eq!(refused(|config| config.id = "x".repeat(1025)), ConfigError::Handshake);
-    assert_eq!(refused(|config| config.connect_timeout = seconds(0)), ConfigError::Timeout);
-    assert_eq!(refused(|config| config.call_timeout = Some(seconds(0))), ConfigError::Timeout);
-    assert_eq!(refused(|config| config.session.ping_timeout = Some(seconds(0))), ConfigError::Timeout);
-    assert_eq!(refused(|config| config.session.max_calls = 0), ConfigError::MaxCalls);
+    assert_eq!(refused(|config| config.connect_timeout = seconds(0)), ConfigError::Wait("connect_timeout"));
+    assert_eq!(refused(|config| config.call_timeout = Some(seconds(0))), ConfigError::Wait("call_timeout"));
+    assert_eq!(
+        refused(|config| config.session.ping_timeout = Some(seconds(0))),
+        session::ConfigError::Wait("ping_timeout").into()
+    );
+    assert_eq!(
+        refused(|config| config.session.max_calls = 0),
+        session::ConfigError::Limit("max_calls").into()
+    );
     assert_eq!(refused(|config| config.backoff.factor = 0.5), ConfigError::Backoff);
     assert_eq!(refused(|config| config.backoff.spread = f64::NAN), ConfigError::Backoff);
 }

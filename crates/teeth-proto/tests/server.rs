@@ -5,8 +5,8 @@ mod support;
 
 use support::{TestServer, Transcript, command, drain, epoch, error, result, seconds};
 use teeth_proto::command::{Command, Method, SendError, TaskCommand, TaskId, TaskState, Work};
-use teeth_proto::server::{Config, Event, Output, Reply, Server, TaskViolation};
-use teeth_proto::session::{Answer, CommandError};
+use teeth_proto::server::{CommandError, Config, Event, Output, Reply, Server, TaskViolation};
+use teeth_proto::session::{self, Answer};
 use teeth_proto::wire::Object;
 use teeth_proto::{ConnectionId, Dialect, Instant};
 use testkit::advance;
@@ -109,7 +109,7 @@ fn an_original_agent_is_not_sent_what_would_kill_its_connection() {
     let erase = Command::Task(TaskCommand { task_id: "t".into(), work: Work::DiskErase });
     for command in [Command::Ping(Object::new()), erase] {
         let refused = test.server.0.send(test.agent, &command, test.now);
-        assert_eq!(refused, Err(CommandError::Send(SendError::NotServed { method: command.method() })));
+        assert_eq!(refused, Err(SendError::NotServed { method: command.method() }.into()));
     }
     assert_eq!(test.seen(), [""; 0]);
     assert_eq!(test.server.0.tasks().count(), 0);
@@ -274,7 +274,10 @@ fn an_agent_that_is_silent_for_60_seconds_is_gone() {
             "ConnectionEnded { connection: ConnectionId(1), reason: Idle }",
         ]
     );
-    assert_eq!(test.server.0.send(test.agent, &Command::Status, test.now), Err(CommandError::NotConnected));
+    assert_eq!(
+        test.server.0.send(test.agent, &Command::Status, test.now),
+        Err(session::CommandError::NotConnected.into())
+    );
 }
 
 #[test]
@@ -344,7 +347,10 @@ fn a_dropped_token_is_due_at_once() {
     let Some(Output::Event(Event::Command { token, .. })) = test.server.0.poll_output() else {
         panic!("a command")
     };
-    assert_eq!(test.server.0.respond(other, token, Answer::Done, test.now), Err(CommandError::NotAnswerable));
+    assert_eq!(
+        test.server.0.respond(other, token, Answer::Done, test.now),
+        Err(session::CommandError::NotAnswerable.into())
+    );
     test.server.0.handle_timeout(test.now);
     assert!(test.seen()[0].contains("the command was left unanswered"));
     assert_eq!(test.server.0.poll_timeout(), Some(test.now + seconds(60)));

@@ -36,7 +36,7 @@ pub async fn run(
     let (requests, mut inbox) = mpsc::channel(256);
     let mut connections = JoinSet::new();
     let mut waiting: HashMap<ExchangeId, Answer> = HashMap::new();
-    let bodies = Bodies::new(&limits, dash.body_limit());
+    let bodies = Bodies::new(&limits, dash.max_body());
     let mut end = std::pin::pin!(end);
     loop {
         while let Some(output) = dash.poll_output() {

@@ -46,7 +46,7 @@ pub async fn run(
             match output {
                 Output::Request { id, request } => {
                     let client = work.client.clone();
-                    let limit = node.config().response_limit;
+                    let limit = node.config().max_response;
                     work.start(id, async move { Outcome::Exchange(client.exchange(request, limit).await) });
                 }
                 Output::Probe { id, probe } => {

@@ -234,7 +234,7 @@ impl Admin {
         }
         let account = self.accounts.iter().find(|account| {
             let is_it = account.name == field("username");
-            is_it & account.password.matches(field("password"))
+            is_it & account.password.matches(field("password").as_bytes())
         });
         let asked = field("scope");
         let Some(account) = account.filter(|account| asked.is_empty() || account.scope.grants(asked)) else {

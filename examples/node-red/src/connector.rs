@@ -9,9 +9,11 @@ use nodered_comms::client::FailureKind;
 use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use std::error::Error as StdError;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -95,8 +97,7 @@ impl Connector {
 
     /// Opens a WebSocket connection.
     pub(crate) async fn web_socket(&self, url: String, max_frame: usize) -> Result<Link<Stream>, Problem> {
-        let request =
-            url.into_client_request().map_err(|error| Problem::new(FailureKind::Unreachable, &error))?;
+        let request = url.into_client_request().map_err(|error| Problem::new(FailureKind::Other, &error))?;
         let stream = self.open(request.uri()).await?;
         let config = Some(web_socket_config(max_frame));
         match tokio_tungstenite::client_async_with_config(request, stream, config).await {
@@ -149,21 +150,29 @@ impl Connector {
             Some("https" | "wss") => (true, 443),
             _ => (false, 80),
         };
-        let unreachable = |error: &(dyn StdError + 'static)| Problem::new(FailureKind::Unreachable, error);
         let host = uri.host().unwrap_or_default();
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(port)));
-        let stream = stream.await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::TimedOut => Problem::new(FailureKind::TimedOut, &error),
-            _ => unreachable(&error),
-        })?;
+        let addresses = lookup_host((host, uri.port_u16().unwrap_or(port))).await;
+        let addresses = addresses.map_err(|error| Problem::new(FailureKind::NameResolution, &error))?;
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        let stream = TcpStream::connect(&*addresses).await;
+        let stream = stream.map_err(|error| Problem::new(kind_of(&error), &error))?;
         let _ = stream.set_nodelay(true);
         if !is_secure {
             return Ok(Box::new(stream));
         }
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| unreachable(&error))?;
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|error| Problem::new(FailureKind::Other, &error))?;
         let stream = self.tls.connect(name, stream).await;
         Ok(Box::new(stream.map_err(|error| Problem::new(FailureKind::Tls, &error))?))
+    }
+}
+
+fn kind_of(error: &io::Error) -> FailureKind {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => FailureKind::Refused,
+        io::ErrorKind::TimedOut => FailureKind::TimedOut,
+        _ => FailureKind::Other,
     }
 }
 

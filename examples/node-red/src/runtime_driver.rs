@@ -209,10 +209,8 @@ impl Driver {
                 Output::Disconnect { connection, code } => self.part(connection, Work::Close(code)),
                 Output::LookUp { id, token } => {
                     let now = Instant::now();
-                    match self.front.admin.look_up(&token, now) {
-                        Some(user) => self.runtime.handle_user(id, user, now),
-                        None => self.runtime.handle_no_user(id, now),
-                    }
+                    let user = self.front.admin.look_up(&token, now);
+                    self.runtime.handle_user(id, user, now);
                 }
                 Output::Event(event) => self.backlog.push_back(News::Event(event)),
             }

@@ -194,7 +194,7 @@ async fn subscriptions_survive_a_runtime_that_is_killed_and_comes_back() {
         ClientNews::ConnectFailed(problem) | ClientNews::RequestFailed(problem) => Some(problem.kind()),
         _ => None,
     };
-    assert_eq!(client.until_news(failed).await, client::FailureKind::Unreachable);
+    assert_eq!(client.until_news(failed).await, client::FailureKind::Refused);
 
     let mut settings = Settings::new(Access::Users);
     settings.address = address.to_string();

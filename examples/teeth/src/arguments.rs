@@ -52,7 +52,7 @@ impl ConnectionArguments {
     pub fn apply(&self, config: &mut session::Config) {
         config.dialect = self.dialect();
         config.idle_timeout = self.idle_timeout;
-        config.ping_period = self.ping_period;
+        config.ping_interval = self.ping_period;
         config.ping_timeout = self.ping_timeout.0;
         config.max_line = self.max_line;
         config.max_calls = self.max_calls;

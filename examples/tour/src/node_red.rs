@@ -68,7 +68,7 @@ impl RunningRuntime {
     async fn start(address: &str, session_life: Duration) -> Result<Self, String> {
         let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(text)?;
         let mut config = runtime::Config::new(Access::Users, started.as_secs_f64() * 1000.0);
-        config.heartbeat_period = Some(Duration::from_secs(1));
+        config.heartbeat_interval = Some(Duration::from_secs(1));
         config.expiry_grace = Duration::from_millis(200);
         let runtime = Runtime::new(config, Instant::now()).map_err(text)?;
         let password = Secret::new(PASSWORD);

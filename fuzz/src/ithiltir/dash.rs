@@ -71,7 +71,7 @@ pub fn ithiltir_dash(data: &[u8]) {
 fn config(input: &mut Input<'_>) -> Config {
     let mut config = Config::new(Identity::Unusable);
     config.authenticate_first = input.flag();
-    config.body_limit = input.pick(&[1_048_576, 64, 1]);
+    config.max_body = input.pick(&[1_048_576, 64, 1]);
     match input.below(3) {
         0 => config.rate_limit = None,
         1 => {}
@@ -82,7 +82,7 @@ fn config(input: &mut Input<'_>) -> Config {
         _ => Identity::Absent { entropy: [7; 16] },
     };
     if input.flag() {
-        config.minimum_update_version = None;
+        config.min_update_version = None;
     }
     if input.below(3) == 1 {
         config.storage = Storage::Confirmed { timeout: Duration::from_secs(5), max_pending: 2 };

@@ -68,7 +68,7 @@ fn config(input: &mut Input<'_>) -> Config {
     config.require_https = input.below(8) == 1;
     config.static_check_intervals = input.pick(&[20, 0, u32::MAX]);
     config.refusals_before_suppression = input.pick(&[3, 1, u32::MAX]);
-    config.response_limit = input.pick(&[1_048_576, 0, 7]);
+    config.max_response = input.pick(&[1_048_576, 0, 7]);
     let data_directory = "/var/lib/ithiltir-node".to_owned();
     config.update.layout = match input.below(3) {
         0 => None,

@@ -87,7 +87,7 @@ fn config(input: &mut Input<'_>) -> Config {
     config.connect_timeout = input.pick(&[seconds(30), Duration::from_nanos(1), Duration::MAX]);
     config.auth_timeout = input.pick(&[seconds(30), Duration::from_nanos(1), Duration::MAX]);
     config.request_timeout = input.pick(&[seconds(10), Duration::from_nanos(1), Duration::MAX]);
-    config.liveness_timeout = input.pick(&[Some(seconds(45)), None, Some(seconds(1)), Some(Duration::MAX)]);
+    config.idle_timeout = input.pick(&[Some(seconds(45)), None, Some(seconds(1)), Some(Duration::MAX)]);
     config.reconnect.later = input.pick(&[seconds(60), Duration::from_nanos(1), Duration::ZERO]);
     config
 }
@@ -200,7 +200,7 @@ impl Run {
     fn answer(&mut self, input: &mut Input<'_>) {
         let Some(id) = self.request.take() else { return self.connect(input) };
         let kinds =
-            [FailureKind::Unreachable, FailureKind::ConnectionLost, FailureKind::TimedOut, FailureKind::Tls];
+            [FailureKind::Refused, FailureKind::ConnectionLost, FailureKind::TimedOut, FailureKind::Tls];
         if input.below(8) == 7 {
             return self.client.0.handle_failure(id, input.pick(&kinds), self.now);
         }

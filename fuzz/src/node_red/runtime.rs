@@ -73,7 +73,7 @@ fn config(input: &mut Input<'_>) -> Config {
     config.era = input.pick(&[Era::Today, Era::AnySize, Era::FirstAtOnce, Era::Document]);
     config.batch_delay = Duration::from_millis(input.pick(&[50, 50, 1, 0]));
     config.batch_size = input.pick(&[50, 2, 1, 0]);
-    config.heartbeat_period =
+    config.heartbeat_interval =
         input.pick(&[Some(Duration::from_secs(15)), None, Some(Duration::from_millis(7))]);
     config.expiry_grace = Duration::from_secs(input.pick(&[5, 0]));
     config.max_connections = input.pick(&[65_536, 4, 1, 0]);
@@ -199,10 +199,8 @@ impl Run {
         let id = self.look_ups.swap_remove(place);
         let user = Self::user(input);
         for _ in 0..2 {
-            match input.below(3) {
-                0 => self.runtime.0.handle_no_user(id, self.now),
-                _ => self.runtime.0.handle_user(id, user.clone(), self.now),
-            }
+            let user = Some(user.clone()).filter(|_| input.below(3) != 0);
+            self.runtime.0.handle_user(id, user, self.now);
         }
     }
 
@@ -433,7 +431,7 @@ impl Run {
         let refused = self.runtime.0.publish("x", Json::from("x").as_ref(), true, self.now);
         assert_eq!(refused, Err(CommandError::Closed), "rule: a closed runtime takes no command");
         for id in std::mem::take(&mut self.look_ups) {
-            self.runtime.0.handle_user(id, User::new("u", Scope::from("*")), self.now);
+            self.runtime.0.handle_user(id, Some(User::new("u", Scope::from("*"))), self.now);
         }
         check_closed(&mut self.runtime, self.now);
     }

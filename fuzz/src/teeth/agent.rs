@@ -6,9 +6,9 @@ use super::{cut_anywhere, session_settings, shown, token_of_another};
 use crate::input::Input;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use teeth_proto::agent::{Agent, BackoffReset, Config, Event, Output, State, TaskNumber};
+use teeth_proto::agent::{Agent, BackoffReset, CommandError, Config, Event, Output, State, TaskNumber};
 use teeth_proto::command::{Command, ErrorValue, ImageId, Method, TaskState};
-use teeth_proto::session::{Answer, AnswerToken, CommandError};
+use teeth_proto::session::{self, Answer, AnswerToken};
 use teeth_proto::wire::{Json, Object};
 use teeth_proto::{CallId, ConnectionId, Dialect};
 use testkit::rules::{check_after_step, check_closed, check_closed_ignores, check_command};
@@ -46,7 +46,7 @@ fn config(input: &mut Input<'_>) -> Config {
     config.handshake = input.below(4) != 3;
     config.methods.insert(METHOD.into());
     config.call_timeout = seconds(input.pick(&[Some(60), None, Some(1), Some(5)]));
-    config.report_period = Duration::from_secs(input.pick(&[10, 10, 1, 0]));
+    config.report_interval = Duration::from_secs(input.pick(&[10, 10, 1, 0]));
     config.reports = input.pick(&[None, None, Some(true), Some(false)]);
     config.repeat_unanswered_end = input.below(4) != 3;
     config.leave_timeout = Duration::from_secs(input.pick(&[10, 0, 100]));
@@ -270,7 +270,9 @@ impl Run {
                 let token = self.tokens.swap_remove(place);
                 match self.agent.0.respond(token, answer, self.now) {
                     // The peer gets an error instead of an answer that is too long.
-                    Ok(()) | Err(CommandError::TooLong) => assert!(self.agent.0.queued_bytes() > 0),
+                    Ok(()) | Err(CommandError::Session(session::CommandError::TooLong)) => {
+                        assert!(self.agent.0.queued_bytes() > 0)
+                    }
                     Err(error) => panic!("rule: a command of an open connection can be answered; {error}"),
                 }
             }
@@ -281,7 +283,11 @@ impl Run {
     fn refused_answer(&mut self, token: AnswerToken, answer: Answer) {
         let now = self.now;
         let refused = check_command(&mut self.agent, |agent| agent.0.respond(token, answer, now));
-        assert_eq!(refused, Err(CommandError::NotAnswerable), "rule: a token fits its connection only");
+        assert_eq!(
+            refused,
+            Err(session::CommandError::NotAnswerable.into()),
+            "rule: a token fits its connection only"
+        );
     }
 
     /// Does something to a task, also to one that is over.
@@ -476,7 +482,7 @@ impl Run {
             assert_eq!(done, Err(CommandError::UnknownTask));
         }
         let sent = check_command(&mut self.agent, |agent| agent.0.send(&Command::Ping(Object::new()), now));
-        assert_eq!(sent, Err(CommandError::NotConnected));
+        assert_eq!(sent, Err(session::CommandError::NotConnected.into()));
         self.stale.append(&mut self.tokens);
         if let Some(token) = self.stale.pop() {
             self.refused_answer(token, Answer::Done);

@@ -7,8 +7,8 @@ use crate::input::Input;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use teeth_proto::command::{Command, ConfigDrive, ErrorValue, Method, TaskCommand, TaskId, Work};
-use teeth_proto::server::{Config, Event, Output, Server, Task};
-use teeth_proto::session::{Answer, AnswerToken, CommandError};
+use teeth_proto::server::{CommandError, Config, Event, Output, Server, Task};
+use teeth_proto::session::{self, Answer, AnswerToken};
 use teeth_proto::wire::Object;
 use teeth_proto::{CallId, ConnectionId, Dialect};
 use testkit::rules::{check_after_step, check_closed, check_closed_ignores, check_command};
@@ -253,7 +253,7 @@ impl Run {
                 let Some(token) = link.tokens.pop() else { return };
                 match self.server.0.respond(connection, token, answer, now) {
                     // The peer gets an error instead of an answer that is too long.
-                    Ok(()) | Err(CommandError::TooLong) => {
+                    Ok(()) | Err(CommandError::Session(session::CommandError::TooLong)) => {
                         assert!(self.server.0.queued_bytes(connection) > 0)
                     }
                     Err(error) => panic!("rule: a command of an open connection can be answered; {error}"),
@@ -267,7 +267,11 @@ impl Run {
         let now = self.now;
         let refused =
             check_command(&mut self.server, |server| server.0.respond(connection, token, answer, now));
-        assert_eq!(refused, Err(CommandError::NotAnswerable), "rule: a token fits its connection only");
+        assert_eq!(
+            refused,
+            Err(session::CommandError::NotAnswerable.into()),
+            "rule: a token fits its connection only"
+        );
     }
 
     /// Uses up a token of one connection for another; the first one is then left unanswered.
@@ -281,7 +285,11 @@ impl Run {
             return;
         };
         let refused = self.server.0.respond(connection, token, answer, self.now);
-        assert_eq!(refused, Err(CommandError::NotAnswerable), "rule: a token fits its connection only");
+        assert_eq!(
+            refused,
+            Err(session::CommandError::NotAnswerable.into()),
+            "rule: a token fits its connection only"
+        );
     }
 
     fn forget(&mut self, input: &mut Input<'_>) {

@@ -1,4 +1,4 @@
-//! What the Dash answers. Protocol facts §14.1.
+//! What the Dash answers. §3.
 
 use super::rate::Budget;
 use crate::wire::{ErrorBody, Manifest, MetricsResponse, encode_into};

@@ -13,14 +13,14 @@ pub struct Config {
     /// The path before `/metrics`, `/static` and `/identity`; starts with `/`, does not end so. `/api/node`.
     pub base_path: Box<str>,
     /// The largest body taken, in bytes, above 0. 1 048 576.
-    pub body_limit: usize,
+    pub max_body: usize,
     /// How many requests a network may make; `None` for no limit.
     pub rate_limit: Option<RateLimit>,
     /// Whether the key is looked up before the body is read. Off, as in the original, where a bad body with an
     /// unknown key gets 400 or 422.
     pub authenticate_first: bool,
     /// The least version that an update is assigned and delivered to; `None` for any. 0.2.1 (document).
-    pub minimum_update_version: Option<Box<str>>,
+    pub min_update_version: Option<Box<str>>,
     /// Whether a node with the same precedence and other build metadata gets the update. It does (document).
     pub build_metadata: BuildMetadata,
     /// Time without a report after which a node is offline, above 0. 14 s.
@@ -130,13 +130,13 @@ pub enum ConfigError {
     BasePath,
     /// No body fits.
     #[error("the body limit must be above 0")]
-    BodyLimit,
+    MaxBody,
     /// A window of no time, or a prefix longer than an address.
     #[error("the rate limit needs a window above 0 and prefixes that fit an address")]
     RateLimit,
     /// The least version is not SemVer.
     #[error("the least version for updates is not SemVer")]
-    MinimumUpdateVersion,
+    MinUpdateVersion,
     /// Every node would be offline.
     #[error("the offline threshold must be above 0")]
     OfflineAfter,
@@ -148,10 +148,10 @@ impl Config {
     pub fn new(identity: Identity) -> Self {
         Self {
             base_path: "/api/node".into(),
-            body_limit: 1_048_576,
+            max_body: 1_048_576,
             rate_limit: Some(RateLimit::default()),
             authenticate_first: false,
-            minimum_update_version: Some("0.2.1".into()),
+            min_update_version: Some("0.2.1".into()),
             build_metadata: BuildMetadata::default(),
             offline_after: Duration::from_secs(14),
             trusted_proxies: Vec::new(),
@@ -167,8 +167,8 @@ impl Config {
         if !self.base_path.starts_with('/') || self.base_path.ends_with('/') {
             return Err(ConfigError::BasePath);
         }
-        if self.body_limit == 0 {
-            return Err(ConfigError::BodyLimit);
+        if self.max_body == 0 {
+            return Err(ConfigError::MaxBody);
         }
         let fits = |limit: &RateLimit| {
             limit.window_seconds > 0 && limit.ipv4_prefix <= 32 && limit.ipv6_prefix <= 128
@@ -176,8 +176,8 @@ impl Config {
         if !self.rate_limit.as_ref().is_none_or(fits) {
             return Err(ConfigError::RateLimit);
         }
-        if self.minimum_update_version.as_deref().is_some_and(|version| Version::parse(version).is_err()) {
-            return Err(ConfigError::MinimumUpdateVersion);
+        if self.min_update_version.as_deref().is_some_and(|version| Version::parse(version).is_err()) {
+            return Err(ConfigError::MinUpdateVersion);
         }
         if self.offline_after.is_zero() {
             return Err(ConfigError::OfflineAfter);

@@ -47,6 +47,6 @@ impl Keys {
 
     pub(super) fn node_of(&self, key: &str) -> Option<NodeId> {
         let (node, known) = self.by_digest.get(&Self::digest(key))?;
-        known.matches(key.trim()).then_some(*node)
+        known.matches(key.trim().as_bytes()).then_some(*node)
     }
 }

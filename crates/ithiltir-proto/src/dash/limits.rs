@@ -1,4 +1,4 @@
-//! What a database cannot take. Protocol facts §14.4.
+//! What a database cannot take. §3, step 9.
 
 use crate::wire::{NodeReport, Static};
 

@@ -23,9 +23,10 @@ use web_time::Instant;
 
 /// The Dash's state machine.
 ///
-/// Every request is answered, most of them at once: what passes the checks of §14.1 becomes an event with the report
+/// Every request is answered, most of them at once: what passes the checks of §3 becomes an event with the report
 /// in it and a 200. Nodes are known by their keys only; no report is kept.
 ///
+/// # States
 /// | of each node | states |
 /// | --- | --- |
 /// | presence | never seen, online, offline ([`Config::offline_after`] without a report) |
@@ -49,9 +50,8 @@ use web_time::Instant;
 ///
 /// # Example
 /// ```
-/// use ithiltir_proto::Secret;
 /// use ithiltir_proto::dash::{Config, Dash, Event, Identity, Output};
-/// use web_time::Instant;
+/// use ithiltir_proto::{Instant, Secret};
 ///
 /// let now = Instant::now();
 /// let config = Config::new(Identity::Known("server_0123456789abcdef0123456789abcdef".parse()?));
@@ -89,7 +89,7 @@ pub struct Dash {
     pub(super) clock: (Timestamp, Instant),
 }
 
-/// Why a command was refused; nothing changed.
+/// Why a command was refused. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -309,7 +309,7 @@ impl Dash {
     /// Takes a request and names the exchange; its answer is an output.
     ///
     /// `peer` is the address at the other end of the connection. The driver reads at most
-    /// [`body_limit`](Self::body_limit)` + 1` bytes of the body and leaves the rest unread. Any path is fine: the
+    /// [`max_body`](Self::max_body)` + 1` bytes of the body and leaves the rest unread. Any path is fine: the
     /// query does not count, nor does a scheme or host. What was due by `now` happens first, so that a driver that is
     /// late with [`handle_timeout`](Self::handle_timeout) serves no key beyond its grace.
     pub fn handle_request(&mut self, request: Request<Bytes>, peer: IpAddr, now: Instant) -> ExchangeId {
@@ -368,8 +368,8 @@ impl Dash {
 
     /// Returns how long a body may be; drivers read one byte more to see whether there is one.
     #[must_use]
-    pub fn body_limit(&self) -> usize {
-        self.config.body_limit
+    pub fn max_body(&self) -> usize {
+        self.config.max_body
     }
 
     /// Returns the nodes in the order in which they were added.
@@ -442,7 +442,7 @@ impl Dash {
         client: IpAddr,
         budget: Option<Budget>,
     ) {
-        self.event(Event::Rejected { exchange, status: code.status(), code, path, client, reason });
+        self.event(Event::Rejected { id: exchange, status: code.status(), code, path, client, reason });
         let response = answer::refusal(code, budget);
         self.outputs.push_back(Output::Respond { id: exchange, response });
     }

@@ -1,4 +1,4 @@
-//! The Dash: takes the reports of nodes, knows them by their keys, and hands out updates. Protocol facts §14.
+//! The Dash: takes the reports of nodes, knows them by their keys, and hands out updates. §3.
 
 mod answer;
 mod config;

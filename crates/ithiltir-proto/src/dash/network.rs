@@ -1,4 +1,4 @@
-//! Networks, and the address of the client behind trusted proxies. Protocol facts §14.1 step 3.
+//! Networks, and the address of the client behind trusted proxies. §3, step 3.
 
 use http::HeaderMap;
 use http::header::FORWARDED;

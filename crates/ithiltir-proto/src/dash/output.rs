@@ -36,7 +36,7 @@ pub enum Event {
     /// A valid report of a known node.
     Report {
         /// The exchange, to be confirmed under [`Storage::Confirmed`](super::Storage::Confirmed).
-        exchange: ExchangeId,
+        id: ExchangeId,
         /// The node.
         node: NodeId,
         /// The report.
@@ -53,7 +53,7 @@ pub enum Event {
     /// A valid Static of a known node.
     Static {
         /// The exchange, to be confirmed under [`Storage::Confirmed`](super::Storage::Confirmed).
-        exchange: ExchangeId,
+        id: ExchangeId,
         /// The node.
         node: NodeId,
         /// The Static.
@@ -68,7 +68,7 @@ pub enum Event {
     /// A request was refused.
     Rejected {
         /// The exchange.
-        exchange: ExchangeId,
+        id: ExchangeId,
         /// The status of the answer.
         status: StatusCode,
         /// The code of the answer.
@@ -190,14 +190,14 @@ struct Kind<'a>(&'a Event);
 impl fmt::Display for Kind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Event::Report { exchange, node, bytes, .. } => {
-                write!(f, "Report({}, node {}, {bytes} bytes)", exchange.0, node.0)
+            Event::Report { id, node, bytes, .. } => {
+                write!(f, "Report({}, node {}, {bytes} bytes)", id.0, node.0)
             }
-            Event::Static { exchange, node, bytes, .. } => {
-                write!(f, "Static({}, node {}, {bytes} bytes)", exchange.0, node.0)
+            Event::Static { id, node, bytes, .. } => {
+                write!(f, "Static({}, node {}, {bytes} bytes)", id.0, node.0)
             }
-            Event::Rejected { exchange, code, .. } => {
-                write!(f, "Rejected({}, {})", exchange.0, code.as_str())
+            Event::Rejected { id, code, .. } => {
+                write!(f, "Rejected({}, {})", id.0, code.as_str())
             }
             Event::IdentityCreated { .. } => f.write_str("IdentityCreated"),
             Event::UpdateOffered { node, .. } => write!(f, "UpdateOffered(node {})", node.0),

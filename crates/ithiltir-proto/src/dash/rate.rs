@@ -1,4 +1,4 @@
-//! The rate limit: a sliding estimate over two fixed windows. Protocol facts §14.1 step 3.
+//! The rate limit: a sliding estimate over two fixed windows. §3, step 3.
 
 use super::{Network, RateLimit};
 use crate::wire::Timestamp;

@@ -1,4 +1,4 @@
-//! Releases, and the manifest that a node gets of one. Protocol facts §14.7.
+//! Releases, and the manifest that a node gets of one. §1.
 
 use crate::wire::Manifest;
 use crate::{Url, UrlError, VersionError};
@@ -54,7 +54,7 @@ pub enum UpdateRefused {
     /// The version of the node or of the release is not SemVer.
     #[error("a version is not SemVer")]
     InvalidVersion,
-    /// The node's version is below [`Config::minimum_update_version`](super::Config::minimum_update_version).
+    /// The node's version is below [`Config::min_update_version`](super::Config::min_update_version).
     #[error("the node is too old for automatic updates")]
     Unsupported,
     /// The node has not sent a Static yet, so that its platform is not known.

@@ -60,7 +60,7 @@ pub(super) enum Content {
 pub(super) type Refusal = (ErrorCode, Rejection);
 
 impl Dash {
-    // Checks (§14.1). The number of each step is the document's.
+    // Checks, numbered as in the table of §3.
 
     pub(super) fn serve(&mut self, exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
         let route = self.check_route(exchange)?; // 1
@@ -69,7 +69,7 @@ impl Dash {
         if route == Route::Identity {
             let key = check_has_key(exchange)?; // 5
             self.check_key(key)?; // 8
-            return self.answer_identity(exchange); // 9, 10
+            return self.answer_identity(exchange); // 9
         }
         if self.config.authenticate_first {
             self.check_key(check_has_key(exchange)?)?;
@@ -82,7 +82,7 @@ impl Dash {
                 let invalid = |invalid: Invalid| (ErrorCode::InvalidMetrics, Rejection::Invalid(invalid));
                 validate_report(&report).map_err(invalid)?; // 7
                 let node = self.check_key(key)?; // 8
-                self.take_report(exchange, node, report) // 9, 10
+                self.take_report(exchange, node, report) // 9
             }
             Route::Static | Route::Identity => {
                 let statics: Static = self.decode(exchange)?; // 6
@@ -90,7 +90,7 @@ impl Dash {
                     |invalid: Invalid| (ErrorCode::InvalidStaticPayload, Rejection::Invalid(invalid));
                 validate_static(&statics).map_err(invalid)?; // 7
                 let node = self.check_key(key)?; // 8
-                self.take_static(exchange, node, statics) // 9, 10
+                self.take_static(exchange, node, statics) // 9
             }
         }
     }
@@ -120,7 +120,7 @@ impl Dash {
 
     /// Too long while the JSON value is still being read; one that is over by then is step 6's.
     fn check_length(&self, exchange: &Exchange<'_>) -> Result<(), Refusal> {
-        let limit = self.config.body_limit;
+        let limit = self.config.max_body;
         let Some(start) = exchange.body.get(..limit).filter(|start| start.len() < exchange.body.len()) else {
             return Ok(());
         };
@@ -132,7 +132,7 @@ impl Dash {
 
     /// A body that is `null` has every member missing, and is refused for that.
     fn decode<T: DeserializeOwned + Default>(&self, exchange: &Exchange<'_>) -> Result<T, Refusal> {
-        if exchange.body.len() > self.config.body_limit {
+        if exchange.body.len() > self.config.max_body {
             return Err((ErrorCode::InvalidRequest, Rejection::BodyTooLarge));
         }
         if exchange.body.trim_ascii() == b"null" {
@@ -146,7 +146,7 @@ impl Dash {
         self.keys.node_of(key).ok_or((ErrorCode::Unauthorized, Rejection::UnknownKey))
     }
 
-    // What passed (§14.3, §14.5 to §14.7)
+    // What passed
 
     fn answer_identity(&mut self, exchange: &Exchange<'_>) -> Result<(), Refusal> {
         let (install_id, created) = match &self.config.identity {
@@ -180,7 +180,7 @@ impl Dash {
         let content = Content::Report { version: retained(report.version.trim()), reported_at };
         let arrival = self.arrival(exchange, content);
         self.event(Event::Report {
-            exchange: exchange.id,
+            id: exchange.id,
             node,
             report: Box::new(report),
             collected_at: arrival.collected_at,
@@ -204,7 +204,7 @@ impl Dash {
             Content::Static { os: retained(&statics.system.os), arch: retained(&statics.system.arch) };
         let arrival = self.arrival(exchange, content);
         self.event(Event::Static {
-            exchange: exchange.id,
+            id: exchange.id,
             node,
             statics: Box::new(statics),
             collected_at: arrival.collected_at,
@@ -324,7 +324,7 @@ impl Dash {
     }
 
     pub(super) fn is_too_old(&self, current: &Version<'_>) -> bool {
-        let minimum = self.config.minimum_update_version.as_deref();
+        let minimum = self.config.min_update_version.as_deref();
         let minimum = minimum.and_then(|version| Version::parse(version).ok());
         minimum.is_some_and(|minimum| current.precedence(&minimum) == Ordering::Less)
     }

@@ -1,4 +1,4 @@
-//! What makes sense of a report and of a Static. Protocol facts §14.2, §14.5.
+//! What makes sense of a report and of a Static. §3, step 7.
 
 use crate::Version;
 use crate::wire::{Disk, List, NodeReport, Raid, Smart, Static, Thermal};

@@ -24,9 +24,9 @@ pub struct Config {
     /// A changed Static is looked for every so many intervals. 20.
     pub static_check_intervals: u32,
     /// The least time between two looks. 10 s.
-    pub static_check_minimum: Duration,
+    pub min_static_check: Duration,
     /// The most time between two looks. 60 s.
-    pub static_check_maximum: Duration,
+    pub max_static_check: Duration,
     /// The most time an exchange may take, body included. 10 s.
     pub request_timeout: Duration,
     /// The most time that looking at an expired certificate may take. 5 s.
@@ -34,7 +34,7 @@ pub struct Config {
     /// How many refused connections suppress a target. 3.
     pub refusals_before_suppression: u32,
     /// How many bytes of an answer are looked at. 1 048 576.
-    pub response_limit: usize,
+    pub max_response: usize,
     /// Whether targets and downloads must use `https` and never fall back. Off.
     pub require_https: bool,
     /// What requests call themselves. `ithiltir-proto/<version>`.
@@ -111,12 +111,12 @@ impl Config {
             start_delay: Duration::from_secs(5),
             static_retry: Duration::from_secs(10),
             static_check_intervals: 20,
-            static_check_minimum: Duration::from_secs(10),
-            static_check_maximum: Duration::from_secs(60),
+            min_static_check: Duration::from_secs(10),
+            max_static_check: Duration::from_secs(60),
             request_timeout: Duration::from_secs(10),
             probe_timeout: Duration::from_secs(5),
             refusals_before_suppression: 3,
-            response_limit: RESPONSE_LIMIT,
+            max_response: RESPONSE_LIMIT,
             require_https: false,
             user_agent: DEFAULT_USER_AGENT,
             update: UpdateConfig::default(),
@@ -127,7 +127,7 @@ impl Config {
         if self.interval.is_zero() {
             return Err(ConfigError::Interval);
         }
-        if self.static_check_minimum.is_zero() || self.static_check_minimum > self.static_check_maximum {
+        if self.min_static_check.is_zero() || self.min_static_check > self.max_static_check {
             return Err(ConfigError::StaticCheck);
         }
         if self.static_retry.is_zero() {
@@ -147,7 +147,7 @@ impl Config {
     /// Returns the time between two looks for a changed Static.
     pub(super) fn static_check(&self) -> Duration {
         let wanted = self.interval.saturating_mul(self.static_check_intervals);
-        wanted.clamp(self.static_check_minimum, self.static_check_maximum)
+        wanted.clamp(self.min_static_check, self.max_static_check)
     }
 }
 

@@ -53,8 +53,7 @@ use web_time::Instant;
 /// ```
 /// use ithiltir_proto::node::{Config, Event, Node, Output};
 /// use ithiltir_proto::wire::{MetricsResponse, NodeReport, encode};
-/// use ithiltir_proto::{Secret, Target};
-/// use web_time::Instant;
+/// use ithiltir_proto::{Instant, Secret, Target};
 ///
 /// let target = Target::new("http://127.0.0.1:8080/api/node/metrics", &Secret::new("key"))?;
 /// let mut now = Instant::now();
@@ -193,7 +192,7 @@ impl Node {
 
     // Inputs
 
-    /// Takes the answer to a request. The driver passes at most [`Config::response_limit`] bytes of its body and
+    /// Takes the answer to a request. The driver passes at most [`Config::max_response`] bytes of its body and
     /// leaves the rest unread. Any status is an answer.
     pub fn handle_response(&mut self, id: RequestId, response: Response<Bytes>, now: Instant) {
         self.see(now);
@@ -351,7 +350,7 @@ impl Node {
         }
     }
 
-    // Rounds (§8.2)
+    // Rounds
 
     fn tick(&mut self) {
         let Some(body) = self.sample.clone() else {
@@ -377,7 +376,7 @@ impl Node {
 
     fn read_answer(&mut self, target: usize, response: &Response<Bytes>) -> Option<Manifest> {
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        match MetricsResponse::decode(content_type, response.body(), self.config.response_limit) {
+        match MetricsResponse::decode(content_type, response.body(), self.config.max_response) {
             Ok(answer) => answer.update,
             Err(IgnoredResponse::Empty | IgnoredResponse::MediaType) => None,
             Err(error) => {
@@ -396,7 +395,7 @@ impl Node {
         self.event(Event::Round { number, succeeded, failed, skipped });
     }
 
-    // Delivery state (§8.3)
+    // Delivery state
 
     /// Returns the update that the answer offers.
     fn delivered(&mut self, target: usize, response: &Response<Bytes>) -> Option<Manifest> {
@@ -418,7 +417,7 @@ impl Node {
         }
     }
 
-    // Static (§8.4, §8.5)
+    // Static
 
     /// Sends the Static now, or says why not.
     fn sync(&mut self, target: usize, reason: StaticReason) {
@@ -500,7 +499,7 @@ impl Node {
         }
     }
 
-    // Fallback (§9)
+    // Fallback (§2.1)
 
     fn consider_fallback(&mut self, target: usize, scheme: Scheme, cause: FailureKind) {
         let state = &mut self.targets[target];
@@ -557,7 +556,7 @@ impl Node {
         }
     }
 
-    // Updates (§10–§12)
+    // Updates
 
     fn consider_update(&mut self, round: u64, offers: &[(usize, Manifest)]) {
         let Some((decision, start)) = self.updates.decide(&self.config, offers, self.now) else {

@@ -1,4 +1,4 @@
-//! The node: a client that reports to any number of Dashes. Protocol facts §8–§12.
+//! The node: a client that reports to any number of Dashes. §2.
 
 mod config;
 mod machine;

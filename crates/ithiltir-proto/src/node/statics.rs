@@ -1,4 +1,4 @@
-//! The Static: the latest one, and how far a target is with it. Protocol facts §8.4.
+//! The Static: the latest one, and how far a target is with it. §2.
 
 use super::StaticReason;
 use crate::FailureKind;

@@ -1,4 +1,4 @@
-//! Whether a download is what its manifest promised. Protocol facts §12.2.
+//! Whether a download is what its manifest promised. §1.
 
 use super::ValidManifest;
 use crate::FailureKind;

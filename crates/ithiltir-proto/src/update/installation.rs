@@ -1,4 +1,4 @@
-//! The steps of an installation, for a program to carry out. Protocol facts §12.3, §12.4.
+//! The steps of an installation, for a program to carry out.
 
 use super::layout::EXECUTABLE;
 use super::{Layout, ValidManifest};

@@ -1,4 +1,4 @@
-//! Where a node is installed. Protocol facts §12.1.
+//! Where a node is installed.
 
 /// The facts about a process that decide whether it may update itself. Paths are text in the system's own spelling.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,4 +1,4 @@
-//! Validation of a manifest, before anything is downloaded. Protocol facts §11.
+//! Validation of a manifest, before anything is downloaded. §1.
 
 use crate::wire::Manifest;
 use crate::{Scheme, Url, UrlError, Version};

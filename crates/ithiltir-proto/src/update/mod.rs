@@ -1,5 +1,5 @@
 //! Updates: which manifest of a round to follow, whether it is sound, where it would be installed, and whether the
-//! download is what was promised. Protocol facts §10–§12.
+//! download is what was promised. §1.
 //!
 //! Everything here is a pure function or a small value; [`Node`](crate::node::Node) puts them in order and a
 //! program carries the steps out.

@@ -4,7 +4,7 @@ use crate::wire::Manifest;
 
 /// What one round's manifests lead to. Validation comes after it: an invalid manifest takes part in conflicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the plan of §10 has these four outcomes")]
+#[expect(clippy::exhaustive_enums, reason = "a plan has these four outcomes")]
 pub enum Plan {
     /// No manifest came.
     Nothing,

@@ -1,4 +1,4 @@
-//! The Windows runner: what it does with a staged update between two starts of the node. Protocol facts §12.4.
+//! The Windows runner: what it does with a staged update between two starts of the node.
 
 use super::installation::{STAGED_EXECUTABLE, STAGED_MANIFEST};
 use super::{Installation, Step};

@@ -1,4 +1,4 @@
-//! Runtime metrics: what a node sends every interval. Protocol facts §5.
+//! Runtime metrics: what a node sends every interval. §1.
 
 use super::json::{is_unknown, is_zero};
 use super::{

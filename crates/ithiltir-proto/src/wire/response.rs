@@ -1,4 +1,4 @@
-//! What a Dash answers. Protocol facts §7, §10, §14.1.
+//! What a Dash answers. §1, §3.
 
 use super::json::{Problem, explain};
 use super::{DecodeError, message};

@@ -1,4 +1,4 @@
-//! Static information: what a node sends when it starts and when it changes. Protocol facts §6.
+//! Static information: what a node sends when it starts and when it changes. §1.
 
 use super::json::is_zero;
 use super::{BaseIoKind, BaseIoRole, List, LogicalKind, Timestamp, encode, message};
@@ -236,7 +236,7 @@ impl fmt::Display for Missing {
 }
 
 impl Static {
-    /// Returns what keeps this from being sent at all, in the original's order; nothing means publishable (§6.1).
+    /// Returns what keeps this from being sent at all, in the original's order; nothing means publishable.
     #[must_use]
     pub fn missing_to_publish(&self) -> Vec<Missing> {
         let checks = [
@@ -248,7 +248,7 @@ impl Static {
     }
 
     /// Returns what keeps this from being complete, in the original's order. An incomplete Static is sent, and sent
-    /// again until a complete one was accepted (§6.1).
+    /// again until a complete one was accepted.
     #[must_use]
     pub fn missing_to_complete(&self) -> Vec<Missing> {
         let (system, info) = (&self.system, &self.cpu.info);

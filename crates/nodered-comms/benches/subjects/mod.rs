@@ -168,7 +168,7 @@ pub(crate) struct Hub {
 impl Hub {
     pub(crate) fn new(editors: usize) -> Self {
         let mut config = Config::new(Access::Open, 1.0);
-        config.heartbeat_period = None;
+        config.heartbeat_interval = None;
         let mut runtime = Runtime::new(config, epoch()).expect("the settings are fine");
         for _ in 0..editors {
             let editor = runtime.accept(epoch());

@@ -26,7 +26,7 @@ pub struct Config {
     /// A ready connection without a frame for this long is given up, above 0; three times as long as heartbeats were seen
     /// apart, if that is more. 45 s, three of the runtime's periods; `None` for a runtime without heartbeats. The
     /// editor has no such timer.
-    pub liveness_timeout: Option<Duration>,
+    pub idle_timeout: Option<Duration>,
     /// The waits between attempts.
     pub reconnect: ReconnectSchedule,
     /// The longest frame that is looked at, in bytes. 104 857 600. A longer one ends the connection.
@@ -82,12 +82,9 @@ pub struct ReconnectSchedule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// Something would be given up before it can begin.
-    #[error("a time-out must be above 0")]
-    Timeout,
-    /// The client would never rest.
-    #[error("the waits between attempts must be above 0")]
-    Reconnect,
+    /// A wait of 0: something would be given up before it can begin, or the client would never rest.
+    #[error("{0} must be above 0")]
+    Wait(&'static str),
 }
 
 impl Config {
@@ -102,7 +99,7 @@ impl Config {
             connect_timeout: Duration::from_secs(30),
             auth_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(10),
-            liveness_timeout: Some(Duration::from_secs(45)),
+            idle_timeout: Some(Duration::from_secs(45)),
             reconnect: ReconnectSchedule::default(),
             max_frame: 100 << 20,
             max_subscriptions: 65_536,
@@ -110,15 +107,19 @@ impl Config {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let timeouts = [self.connect_timeout, self.auth_timeout, self.request_timeout];
-        if timeouts.into_iter().chain(self.liveness_timeout).any(|timeout| timeout.is_zero()) {
-            return Err(ConfigError::Timeout);
+        let waits = [
+            ("connect_timeout", self.connect_timeout),
+            ("auth_timeout", self.auth_timeout),
+            ("request_timeout", self.request_timeout),
+            ("reconnect.first", self.reconnect.first),
+            ("reconnect.second", self.reconnect.second),
+            ("reconnect.later", self.reconnect.later),
+        ];
+        let mut waits = waits.into_iter().chain(self.idle_timeout.map(|wait| ("idle_timeout", wait)));
+        match waits.find(|(_, wait)| wait.is_zero()) {
+            Some((name, _)) => Err(ConfigError::Wait(name)),
+            None => Ok(()),
         }
-        let ReconnectSchedule { first, second, later } = self.reconnect;
-        if [first, second, later].iter().any(Duration::is_zero) {
-            return Err(ConfigError::Reconnect);
-        }
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::login::{discovery_request, token, token_request, wants_token};
 use super::{
     CloseReason, CommandError, Config, ConfigError, Credentials, Discovery, Event, FailureKind, LoginProblem,
-    Output, ReceivedMessage, RequestId, SubscriptionId,
+    Output, ReceivedMessage, RequestError, RequestId, SubscriptionId,
 };
 use crate::timer::Timers;
 use crate::topic::{TopicFilter, TopicIndex};
@@ -144,7 +144,7 @@ enum Timer {
     Request,
     Connect,
     Auth,
-    Liveness,
+    Idle,
     Wait,
 }
 
@@ -453,7 +453,7 @@ impl Client {
     pub fn handle_failure(&mut self, id: RequestId, kind: FailureKind, now: Instant) {
         self.see(now);
         if matches!(self.link, Link::Discovering(current) | Link::LoggingIn(current) if current == id) {
-            self.event(Event::RequestFailed(kind));
+            self.event(Event::RequestFailed(RequestError::Transport(kind)));
             self.wait();
         }
     }
@@ -465,7 +465,7 @@ impl Client {
             match (timer, &self.link) {
                 (Timer::Request, Link::Discovering(id) | Link::LoggingIn(id)) => {
                     self.outputs.push_back(Output::Cancel(*id));
-                    self.event(Event::RequestFailed(FailureKind::TimedOut));
+                    self.event(Event::RequestFailed(RequestError::Transport(FailureKind::TimedOut)));
                     self.wait();
                 }
                 (Timer::Connect, Link::Connecting(connection)) => {
@@ -474,11 +474,11 @@ impl Client {
                 (Timer::Auth, Link::Open(Open { connection, is_ready: false, .. })) => {
                     self.give_up(*connection, CloseReason::AuthTimeout);
                 }
-                (Timer::Liveness, Link::Open(Open { connection, is_ready: true, .. })) => {
+                (Timer::Idle, Link::Open(Open { connection, is_ready: true, .. })) => {
                     let connection = *connection;
                     // Perhaps its heartbeats come more seldom than usual.
                     self.patience = (self.patience * 2).min(MOST_PATIENCE);
-                    self.give_up(connection, CloseReason::Silent);
+                    self.give_up(connection, CloseReason::Idle);
                 }
                 (Timer::Wait, Link::Waiting) => self.proceed(),
                 _ => {}
@@ -588,7 +588,7 @@ impl Client {
             (Some(protected), _) => protected,
             (None, StatusCode::UNAUTHORIZED) => true,
             (None, status) if status.is_server_error() => {
-                self.event(Event::RequestFailed(FailureKind::Status(status)));
+                self.event(Event::RequestFailed(RequestError::Status(status)));
                 return self.wait();
             }
             // Runtimes of other makes have comms and no admin API.
@@ -610,7 +610,7 @@ impl Client {
         if response.status().is_client_error() && !is_passing {
             return self.login_needed(LoginProblem::Refused(response.status()));
         }
-        self.event(Event::RequestFailed(FailureKind::Status(response.status())));
+        self.event(Event::RequestFailed(RequestError::Status(response.status())));
         self.wait();
     }
 
@@ -743,8 +743,8 @@ impl Client {
             return;
         }
         let least = self.heartbeat.interval.saturating_mul(3);
-        let wait = self.config.liveness_timeout.map(|wait| wait.saturating_mul(self.patience).max(least));
-        self.timers.set(Timer::Liveness, wait.and_then(|wait| self.now.checked_add(wait)));
+        let wait = self.config.idle_timeout.map(|wait| wait.saturating_mul(self.patience).max(least));
+        self.timers.set(Timer::Idle, wait.and_then(|wait| self.now.checked_add(wait)));
     }
 
     // The end of a connection

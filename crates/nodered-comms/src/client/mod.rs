@@ -1,4 +1,4 @@
-//! The editor's side: connects, authenticates, subscribes, dispatches.
+//! The editor's side: connects, authenticates, subscribes, dispatches. §3.
 
 mod config;
 mod endpoint;
@@ -10,6 +10,6 @@ pub use config::{Config, ConfigError, Credentials, Discovery, ReconnectSchedule}
 pub use endpoint::{Endpoint, EndpointError};
 pub use machine::{Client, State};
 pub use output::{
-    CloseReason, CommandError, Event, FailureKind, LoginProblem, Output, ReceivedMessage, RequestId,
-    SubscriptionId,
+    CloseReason, CommandError, Event, FailureKind, LoginProblem, Output, ReceivedMessage, RequestError,
+    RequestId, SubscriptionId,
 };

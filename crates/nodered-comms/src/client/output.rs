@@ -62,7 +62,7 @@ pub enum Event {
         protected: bool,
     },
     /// The admin API gave no usable answer; the client waits and asks again.
-    RequestFailed(FailureKind),
+    RequestFailed(RequestError),
     /// A token was fetched.
     LoggedIn {
         /// How long it is good, as the runtime says.
@@ -180,9 +180,9 @@ pub enum CloseReason {
     /// The runtime has refused the token, or the session has expired.
     #[error("the runtime refuses the token")]
     AuthFailed,
-    /// The runtime was silent for too long.
+    /// No frame came for the idle time-out.
     #[error("the runtime was silent for too long")]
-    Silent,
+    Idle,
     /// A frame was longer than the limit.
     #[error("a frame is too long")]
     FrameTooLong,
@@ -194,25 +194,40 @@ pub enum CloseReason {
     Stalled,
 }
 
-/// Why there is no usable response to a request.
+/// Why a request was of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum FailureKind {
-    /// No connection: refused, unreachable, no such name.
-    #[error("no connection can be made")]
-    Unreachable,
-    /// The connection broke.
-    #[error("the connection broke")]
-    ConnectionLost,
-    /// It took too long.
-    #[error("it took too long")]
-    TimedOut,
-    /// TLS did not come about.
-    #[error("TLS did not come about")]
-    Tls,
-    /// There is a response of this status, and it is of no use.
+pub enum RequestError {
+    /// An answer that does not help.
     #[error("the answer's status is {0}")]
     Status(StatusCode),
+    /// No answer.
+    #[error(transparent)]
+    Transport(FailureKind),
+}
+
+/// What happened to a request that has no response. A driver maps its transport's errors to these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The connection was refused.
+    #[error("connection refused")]
+    Refused,
+    /// The host name has no address.
+    #[error("host name not found")]
+    NameResolution,
+    /// The TLS handshake failed.
+    #[error("TLS handshake failed")]
+    Tls,
+    /// No end within the time limit; also what the client itself reports when its own limit passes.
+    #[error("timed out")]
+    TimedOut,
+    /// The connection was reset or ended early.
+    #[error("connection lost")]
+    ConnectionLost,
+    /// Anything else.
+    #[error("transport error")]
+    Other,
 }
 
 /// Why a command was refused. Nothing has changed.

@@ -3,7 +3,7 @@
 //! A [`DebugMessage`] is the data of one message. Its parts `format` and `msg` hold one value of JavaScript, which
 //! JSON cannot hold as it is and which is cut when it is long; [`DebugMessage::value`] makes a [`DebugValue`] of
 //! them, [`DebugValue::encode`] makes them of a value. Observed with Node-RED 0.18.4 and 4.1.15; 0.17 and 5.0 by the
-//! description of the protocol (its sections 11.1 to 11.3).
+//! description of the protocol.
 //!
 //! | `format` | `msg` | value |
 //! | --- | --- | --- |

@@ -13,7 +13,7 @@
 //! [`CommsEvent::decode`] never fails: what has not the form that its topic should have is
 //! [`Other`](CommsEvent::Other). Members of no known name are kept, so that writing an event gives the value that was read.
 //!
-//! Source: document "Runtime events"; Node-RED 0.18.4, 4.1.15 and 5.0.7 as observed (facts §8–§13).
+//! Source: document "Runtime events"; Node-RED 0.18.4, 4.1.15 and 5.0.7 as observed (§1).
 #![expect(
     clippy::exhaustive_structs,
     reason = "message types are written as struct literals; a new member is a minor version"

@@ -16,7 +16,7 @@ pub struct Config {
     /// How many messages a frame has at most; above 0. 50. Of no effect in older eras.
     pub batch_size: usize,
     /// Time between two heartbeats, above 0. 15 s; `None` for none.
-    pub heartbeat_period: Option<Duration>,
+    pub heartbeat_interval: Option<Duration>,
     /// What heartbeats say: when the comms started, in ms since 1970.
     pub started: f64,
     /// How long a session is let live beyond its end. 5 s.
@@ -72,14 +72,14 @@ pub enum Overflow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// No message would ever go out.
-    #[error("the batch size and the queue length must be above 0")]
-    Queue,
-    /// Heartbeats would have no end.
-    #[error("the heartbeat period must be above 0")]
-    Heartbeat,
+    /// A limit of 0: no message would ever go out.
+    #[error("{0} must be above 0")]
+    Limit(&'static str),
+    /// A wait of 0: heartbeats would have no end.
+    #[error("{0} must be above 0")]
+    Wait(&'static str),
     /// Not a number that JSON can say, or 0, which is not sent.
-    #[error("the time of the start must be a finite number other than 0")]
+    #[error("started must be a finite number other than 0")]
     Started,
 }
 
@@ -92,7 +92,7 @@ impl Config {
             era: Era::default(),
             batch_delay: Duration::from_millis(50),
             batch_size: 50,
-            heartbeat_period: Some(Duration::from_secs(15)),
+            heartbeat_interval: Some(Duration::from_secs(15)),
             started,
             expiry_grace: Duration::from_secs(5),
             max_connections: 65_536,
@@ -106,11 +106,12 @@ impl Config {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if self.batch_size == 0 || self.max_queued == 0 {
-            return Err(ConfigError::Queue);
+        let limits = [("batch_size", self.batch_size), ("max_queued", self.max_queued)];
+        if let Some((name, _)) = limits.into_iter().find(|(_, limit)| *limit == 0) {
+            return Err(ConfigError::Limit(name));
         }
-        if self.heartbeat_period.is_some_and(|period| period.is_zero()) {
-            return Err(ConfigError::Heartbeat);
+        if self.heartbeat_interval.is_some_and(|interval| interval.is_zero()) {
+            return Err(ConfigError::Wait("heartbeat_interval"));
         }
         if !self.started.is_finite() || self.started == 0.0 {
             return Err(ConfigError::Started);

@@ -44,8 +44,8 @@ use web_time::Instant;
 ///   [`publish_to`](Self::publish_to), [`publish_except`](Self::publish_except), [`status`](Self::status),
 ///   [`withdraw_status`](Self::withdraw_status), [`notify`](Self::notify), [`debug`](Self::debug), [`log`](Self::log),
 ///   [`end_session`](Self::end_session), [`disconnect`](Self::disconnect), [`close`](Self::close)
-/// - inputs: [`handle_text`](Self::handle_text), [`handle_frame_too_long`](Self::handle_frame_too_long), [`handle_user`](Self::handle_user),
-///   [`handle_no_user`](Self::handle_no_user), [`handle_stalled`](Self::handle_stalled),
+/// - inputs: [`handle_text`](Self::handle_text), [`handle_frame_too_long`](Self::handle_frame_too_long),
+///   [`handle_user`](Self::handle_user), [`handle_stalled`](Self::handle_stalled),
 ///   [`handle_disconnect`](Self::handle_disconnect), [`handle_timeout`](Self::handle_timeout)
 /// - outputs: [`poll_output`](Self::poll_output), [`poll_timeout`](Self::poll_timeout)
 /// - getters: the rest
@@ -122,7 +122,7 @@ impl Runtime {
     pub fn new(config: Config, now: Instant) -> Result<Self, ConfigError> {
         config.check()?;
         Ok(Self {
-            heartbeat_at: config.heartbeat_period.and_then(|period| now.checked_add(period)),
+            heartbeat_at: config.heartbeat_interval.and_then(|interval| now.checked_add(interval)),
             config,
             connections: BTreeMap::new(),
             next_connection: 1,
@@ -325,13 +325,14 @@ impl Runtime {
         self.frame(connection, text);
     }
 
-    /// Takes who has presented a token. One that is no longer looked up is ignored.
-    pub fn handle_user(&mut self, id: LookUpId, user: User, now: Instant) {
+    /// Takes who has presented a token; `None` if it is nobody's. Without a user who may listen: `fail`, and the connection
+    /// ends. A token that is no longer looked up is ignored.
+    pub fn handle_user(&mut self, id: LookUpId, user: Option<User>, now: Instant) {
         self.see(now);
         let Some((connection, held)) = self.looked_up(id) else { return };
-        if !user.scope.may_listen() {
+        let Some(user) = user.filter(|user| user.scope.may_listen()) else {
             return self.refuse(connection, CloseReason::Refused);
-        }
+        };
         self.transmit(connection, Bytes::from_static(AuthReply::Ok.encode().as_bytes()));
         self.activate(connection, Some(user));
         let mut held = VecDeque::from(held);
@@ -343,14 +344,6 @@ impl Runtime {
                 *waiting = held.into();
                 return;
             }
-        }
-    }
-
-    /// Takes that a token is nobody's: `fail`, and the connection ends.
-    pub fn handle_no_user(&mut self, id: LookUpId, now: Instant) {
-        self.see(now);
-        if let Some((connection, _)) = self.looked_up(id) {
-            self.refuse(connection, CloseReason::Refused);
         }
     }
 
@@ -685,7 +678,7 @@ impl Runtime {
     }
 
     fn next_heartbeat(&self, at: Instant) -> Option<Instant> {
-        let period = self.config.heartbeat_period?;
+        let period = self.config.heartbeat_interval?;
         let late = self.now.saturating_duration_since(at).as_nanos();
         let steps = late / period.as_nanos().max(1) + 1;
         let on_grid = || at.checked_add(period.checked_mul(u32::try_from(steps).ok()?)?);

@@ -1,4 +1,4 @@
-//! The runtime's side: a hub of editors. Authenticates them, retains messages, batches what it publishes.
+//! The runtime's side: a hub of editors. Authenticates them, retains messages, batches what it publishes. §4.
 
 mod access;
 mod batch;

@@ -29,7 +29,7 @@ pub enum Output {
         /// The WebSocket close code.
         code: Option<u16>,
     },
-    /// Find out whose token this is, then report `handle_user` or `handle_no_user` once with this id.
+    /// Find out whose token this is, then report `handle_user` once with this id.
     LookUp {
         /// Names the look-up.
         id: LookUpId,

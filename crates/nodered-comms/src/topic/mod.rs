@@ -1,6 +1,6 @@
 //! Topics: filters with wildcards, an index over many of them, and retained messages.
 //!
-//! A filter must match the whole topic, letter for letter, but for two wildcards (facts §4):
+//! A filter must match the whole topic, letter for letter, but for two wildcards (§2):
 //!
 //! | in a filter | matches |
 //! | --- | --- |

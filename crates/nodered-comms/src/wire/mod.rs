@@ -1,4 +1,4 @@
-//! Packets: what goes over the WebSocket, one JSON value a text frame. Pure functions, no state.
+//! Packets: what goes over the WebSocket, one JSON value a text frame. Pure functions, no state. §1.
 //!
 //! | from the client | since | means |
 //! | --- | --- | --- |

@@ -1,6 +1,6 @@
 //! When to connect again.
 
-use crate::session::ConfigError;
+use super::ConfigError;
 use std::f64::consts::{E, TAU};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub struct BackoffConfig {
     /// How they grow, at least 1. e = 2.718….
     pub factor: f64,
     /// The most a wait is before it is spread. 120 s.
-    pub maximum: Duration,
+    pub max_wait: Duration,
     /// Standard deviation of a wait, as a part of it, from 0 to 0.5. 0.11962656472.
     pub spread: f64,
     /// What starts the waits anew. A handshake; in the original a connection does, so that a server which accepts and
@@ -37,7 +37,7 @@ impl Default for BackoffConfig {
         Self {
             base: Duration::from_secs(1),
             factor: E,
-            maximum: Duration::from_secs(120),
+            max_wait: Duration::from_secs(120),
             spread: 0.119_626_564_72,
             reset: BackoffReset::default(),
         }
@@ -58,7 +58,7 @@ impl Default for BackoffConfig {
 /// assert_eq!(waits, [2718, 7389, 20085, 54598, 120_000, 120_000]);
 /// backoff.reset();
 /// assert_eq!(backoff.next_wait().as_millis(), 2718);
-/// # Ok::<(), teeth_proto::session::ConfigError>(())
+/// # Ok::<(), teeth_proto::agent::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Backoff {
@@ -75,7 +75,7 @@ impl Backoff {
     /// [`ConfigError::Backoff`] if a setting is out of its range.
     pub fn new(config: BackoffConfig, seed: u64) -> Result<Self, ConfigError> {
         let is_good = !config.base.is_zero()
-            && !config.maximum.is_zero()
+            && !config.max_wait.is_zero()
             && config.factor.is_finite()
             && config.factor >= 1.0
             && (0.0..=0.5).contains(&config.spread);
@@ -87,12 +87,12 @@ impl Backoff {
 
     /// Returns how long to wait now.
     pub fn next_wait(&mut self) -> Duration {
-        let mean = (self.delay * self.config.factor).min(self.config.maximum.as_secs_f64());
+        let mean = (self.delay * self.config.factor).min(self.config.max_wait.as_secs_f64());
         let wait = mean + self.normal() * self.config.spread * mean;
         // Far outside of the original's spread: no setting makes the waits vanish.
-        let least = self.config.base.min(self.config.maximum).as_secs_f64() / 10.0;
+        let least = self.config.base.min(self.config.max_wait).as_secs_f64() / 10.0;
         self.delay = wait.max(least.max(0.001));
-        Duration::try_from_secs_f64(self.delay).unwrap_or(self.config.maximum)
+        Duration::try_from_secs_f64(self.delay).unwrap_or(self.config.max_wait)
     }
 
     /// Starts anew.

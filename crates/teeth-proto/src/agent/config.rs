@@ -3,7 +3,7 @@
 use super::BackoffConfig;
 use crate::Dialect;
 use crate::command::{Command, Handshake, SendError};
-use crate::session::{self, ConfigError};
+use crate::session;
 use crate::wire::Object;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub struct Config {
     /// original waits as long as the connection lasts.
     pub call_timeout: Option<Duration>,
     /// Time between two reports of a running task, above 0. 10 s.
-    pub report_period: Duration,
+    pub report_interval: Duration,
     /// Whether tasks are reported at all. `None` goes by the dialect: the document's reports, the original's does not.
     pub reports: Option<bool>,
     /// What a report says remains to be done while nothing is known. 60 s.
@@ -52,6 +52,24 @@ pub struct Config {
     pub max_ended_tasks: usize,
 }
 
+/// Which setting cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A setting of the connections.
+    #[error(transparent)]
+    Session(#[from] session::ConfigError),
+    /// A wait of 0: something would be given up before it can begin, or tasks be reported without end.
+    #[error("{0} must be above 0")]
+    Wait(&'static str),
+    /// The handshake would be refused.
+    #[error("id and version must have at most 1024 bytes each")]
+    Handshake,
+    /// A wait of 0, a factor that is not finite or below 1, a spread that is not from 0 to 0.5.
+    #[error("backoff must have waits above 0, a factor of at least 1 and a spread from 0 to 0.5")]
+    Backoff,
+}
+
 impl Config {
     /// Returns the original's settings for a machine and an agent of this version.
     #[must_use]
@@ -66,7 +84,7 @@ impl Config {
             connect_timeout: Duration::from_secs(30),
             backoff: BackoffConfig::default(),
             call_timeout: Some(Duration::from_secs(60)),
-            report_period: Duration::from_secs(10),
+            report_interval: Duration::from_secs(10),
             reports: None,
             initial_eta: Duration::from_secs(60),
             repeat_unanswered_end: true,
@@ -77,11 +95,10 @@ impl Config {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if self.report_period.is_zero() {
-            return Err(ConfigError::ReportPeriod);
-        }
-        if self.connect_timeout.is_zero() || self.call_timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return Err(ConfigError::Timeout);
+        let waits = [("connect_timeout", self.connect_timeout), ("report_interval", self.report_interval)];
+        let mut waits = waits.into_iter().chain(self.call_timeout.map(|wait| ("call_timeout", wait)));
+        if let Some((name, _)) = waits.find(|(_, wait)| wait.is_zero()) {
+            return Err(ConfigError::Wait(name));
         }
         self.session.check()?;
         self.handshake_params().map(drop).map_err(|_| ConfigError::Handshake)

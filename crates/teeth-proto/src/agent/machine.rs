@@ -2,14 +2,13 @@
 //! state and no policy of their own.
 
 use super::tasks::{End, Tasks};
-use super::{Backoff, BackoffReset, Config, Event, Output, Task, TaskNumber};
+use super::{Backoff, BackoffReset, CommandError, Config, ConfigError, Event, Output, Task, TaskNumber};
 use crate::command::{
     Command, ErrorValue, ImageId, LogEntry, Method, SendError, Status, TaskCommand, TaskStatus,
 };
 use crate::dispatch::method_name;
 use crate::session::{
-    self, Answer, AnswerToken, CallFailure, CloseReason, CommandError, ConfigError, Incoming, Reply, Session,
-    TOO_MANY, next_tick,
+    self, Answer, AnswerToken, CallFailure, CloseReason, Incoming, Reply, Session, TOO_MANY, next_tick,
 };
 use crate::timer::Timers;
 use crate::wire::{Json, Object, Violation};
@@ -33,7 +32,7 @@ use web_time::Instant;
 ///
 /// | of each task | reports |
 /// | --- | --- |
-/// | running | at once, every [`Config::report_period`] on a fixed grid, and whenever a connection becomes ready |
+/// | running | at once, every [`Config::report_interval`] on a fixed grid, and whenever a connection becomes ready |
 /// | failed, complete | once, at once or when a connection becomes ready; see [`Config::repeat_unanswered_end`] |
 ///
 /// # Methods
@@ -180,8 +179,8 @@ impl Agent {
     /// [`Event::Lost`].
     ///
     /// # Errors
-    /// [`CommandError::NotConnected`]; [`CommandError::Send`] for what a server does not serve, for handshakes and for
-    /// `task_status`, which the agent sends by itself; [`CommandError::TooManyCalls`]; [`CommandError::TooLong`].
+    /// [`NotConnected`](session::CommandError::NotConnected); [`Send`](session::CommandError::Send) for what a server does not serve, for handshakes and for
+    /// `task_status`, which the agent sends by itself; [`TooManyCalls`](session::CommandError::TooManyCalls); [`TooLong`](session::CommandError::TooLong).
     pub fn send(&mut self, command: &Command, now: Instant) -> Result<CallId, CommandError> {
         self.see(now);
         let method = command.method();
@@ -191,7 +190,7 @@ impl Agent {
         let params = command.params(self.config.dialect())?;
         let (timeout, now) = (self.config.call_timeout, self.now);
         let Link::Open { connection, session, .. } = &mut self.link else {
-            return Err(CommandError::NotConnected);
+            return Err(session::CommandError::NotConnected.into());
         };
         let call = CallId { connection: *connection, call: session.call(method, &params, timeout, now)? };
         self.drain();
@@ -212,15 +211,17 @@ impl Agent {
     /// Answers a command of the application's own.
     ///
     /// # Errors
-    /// [`CommandError::NotAnswerable`] if its connection is over; [`CommandError::TooLong`], and the server then gets
+    /// [`NotAnswerable`](session::CommandError::NotAnswerable) if its connection is over; [`TooLong`](session::CommandError::TooLong), and the server then gets
     /// an error, as for a dropped token.
     pub fn respond(&mut self, token: AnswerToken, answer: Answer, now: Instant) -> Result<(), CommandError> {
         self.see(now);
         let now = self.now;
-        let Link::Open { session, .. } = &mut self.link else { return Err(CommandError::NotAnswerable) };
+        let Link::Open { session, .. } = &mut self.link else {
+            return Err(session::CommandError::NotAnswerable.into());
+        };
         let outcome = session.respond(token, answer, now);
         self.drain();
-        outcome
+        Ok(outcome?)
     }
 
     /// Tells how far a running task is: from 0 to 100 percent, and how long it will still take. Without an estimate
@@ -448,7 +449,7 @@ impl Agent {
                 Timer::Wait => self.connect(),
                 Timer::Leave(task) => self.over(task, false),
                 Timer::Report(task) => {
-                    self.timers.set(timer, next_tick(at, self.config.report_period, now));
+                    self.timers.set(timer, next_tick(at, self.config.report_interval, now));
                     if self.state() == State::Ready {
                         self.owed.insert(task);
                     }
@@ -706,7 +707,7 @@ impl Agent {
             self.event(Event::Step { task, task_id, step });
         }
         if self.config.reports() {
-            self.timers.set(Timer::Report(task), now.checked_add(self.config.report_period));
+            self.timers.set(Timer::Report(task), now.checked_add(self.config.report_interval));
             self.owed.insert(task);
             self.send_owed();
         }
@@ -795,7 +796,7 @@ impl Agent {
             session.call(Method::TaskStatus, &params, timeout, now)
         };
         let call = match send(status.clone()) {
-            Err(CommandError::TooLong) => send(shortened(status, most)),
+            Err(session::CommandError::TooLong) => send(shortened(status, most)),
             outcome => outcome,
         };
         self.reports.insert(call.expect("what is short fits into a line"), (number, is_end));

@@ -1,4 +1,4 @@
-//! The agent: connects to a server, serves its commands, carries out tasks and reports them.
+//! The agent: connects to a server, serves its commands, carries out tasks and reports them. §4.
 
 mod backoff;
 mod config;
@@ -6,8 +6,9 @@ mod machine;
 mod output;
 mod tasks;
 
+pub use crate::session::CloseReason;
 pub use backoff::{Backoff, BackoffConfig, BackoffReset};
-pub use config::Config;
+pub use config::{Config, ConfigError};
 pub use machine::{Agent, State};
-pub use output::{Event, Output, RunStep, TaskNumber};
+pub use output::{CommandError, Event, Output, RunStep, TaskNumber};
 pub use tasks::Task;

@@ -1,7 +1,7 @@
 //! What an agent asks of its driver, and the news it has.
 
-use crate::command::{ConfigDrive, ErrorValue, ImageId, Method, TaskCommand, TaskId};
-use crate::session::{AnswerToken, CallFailure, CloseReason, Reply};
+use crate::command::{ConfigDrive, ErrorValue, ImageId, Method, SendError, TaskCommand, TaskId};
+use crate::session::{self, AnswerToken, CallFailure, CloseReason, Reply};
 use crate::wire::{Json, Object};
 use crate::{CallId, ConnectionId};
 use bytes::Bytes;
@@ -206,6 +206,30 @@ pub enum RunStep {
         /// The image.
         image: ImageId,
     },
+}
+
+/// Why a command was refused. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The connection cannot take it.
+    #[error(transparent)]
+    Session(#[from] session::CommandError),
+    /// There is no such task, or it has ended.
+    #[error("there is no such task, or it has ended")]
+    UnknownTask,
+    /// The task is not at the step for that.
+    #[error("the task is not at the step for that")]
+    WrongStep,
+    /// A number that is not finite or out of its range.
+    #[error("a number is out of its range")]
+    OutOfRange,
+}
+
+impl From<SendError> for CommandError {
+    fn from(error: SendError) -> Self {
+        Self::Session(error.into())
+    }
 }
 
 impl fmt::Debug for Output {

@@ -1,4 +1,4 @@
-//! The commands as types: parameters and results, checked.
+//! The commands as types: parameters and results, checked. §1.
 //!
 //! | command | direction | parameters | result |
 //! | --- | --- | --- | --- |

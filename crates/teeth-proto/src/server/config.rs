@@ -1,7 +1,7 @@
 //! Settings of the server.
 
 use crate::Dialect;
-use crate::session::{self, ConfigError};
+use crate::session;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub struct Config {
     /// Methods of the application, by name; they come as [`Event::Command`](super::Event::Command). Known names have no
     /// effect. None.
     pub methods: BTreeSet<String>,
-    /// Whether agents are pinged, every [`ping_period`](session::Config::ping_period). They are not: their own pings keep
+    /// Whether agents are pinged, every [`ping_interval`](session::Config::ping_interval). They are not: their own pings keep
     /// connections up, and one of the original's dialect ends the connection.
     pub pings: bool,
     /// Whether tasks are followed. `None` goes by the dialect: the document's are, the original's agents tell nothing.
@@ -30,6 +30,18 @@ pub struct Config {
     /// How many tasks that have ended are remembered; the oldest go first, and an update for them is then one for a task
     /// that was never designated. 65 536.
     pub max_ended_tasks: usize,
+}
+
+/// Which setting cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A setting of the connections.
+    #[error(transparent)]
+    Session(#[from] session::ConfigError),
+    /// A wait of 0: every command would be given up at once.
+    #[error("{0} must be above 0")]
+    Wait(&'static str),
 }
 
 impl Config {
@@ -50,9 +62,9 @@ impl Config {
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if self.call_timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return Err(ConfigError::Timeout);
+            return Err(ConfigError::Wait("call_timeout"));
         }
-        self.session.check()
+        Ok(self.session.check()?)
     }
 
     pub(super) fn follows_tasks(&self) -> bool {

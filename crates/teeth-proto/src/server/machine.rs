@@ -1,14 +1,12 @@
 //! The machine itself: its inputs and timers, and what each of them means. `tasks` holds state and no policy of its own.
 
 use super::tasks::{Designation, Tasks};
-use super::{Config, Event, Output, Reply, Task};
+use super::{CommandError, Config, ConfigError, Event, Output, Reply, Task};
 use crate::command::{
     Command, ErrorValue, Handshake, Method, SendError, Status, TaskCommand, TaskId, TaskStatus,
 };
 use crate::dispatch::method_name;
-use crate::session::{
-    self, Answer, AnswerToken, CloseReason, CommandError, ConfigError, Incoming, Session, TOO_MANY,
-};
+use crate::session::{self, Answer, AnswerToken, CloseReason, Incoming, Session, TOO_MANY};
 use crate::timer::Timers;
 use crate::wire::{Object, Violation};
 use crate::{CallId, ConnectionId, Dialect};
@@ -154,9 +152,9 @@ impl Server {
     /// [`Event::Replied`] or [`Event::Lost`]. A task is followed from now on.
     ///
     /// # Errors
-    /// [`CommandError::NotConnected`]; [`CommandError::Send`] for what an agent of this dialect does not serve and for
+    /// [`NotConnected`](session::CommandError::NotConnected); [`Send`](session::CommandError::Send) for what an agent of this dialect does not serve and for
     /// parameters that the dialect does not allow; [`CommandError::TaskIdInUse`] if the agent has an unfinished task of
-    /// that id, [`CommandError::TooManyTasks`], [`CommandError::TooManyCalls`], [`CommandError::TooLong`].
+    /// that id, [`CommandError::TooManyTasks`], [`TooManyCalls`](session::CommandError::TooManyCalls), [`TooLong`](session::CommandError::TooLong).
     pub fn send(
         &mut self,
         connection: ConnectionId,
@@ -166,7 +164,7 @@ impl Server {
         self.see(now);
         let (dialect, timeout, now) = (self.config.session.dialect, self.config.call_timeout, self.now);
         if !self.peers.contains_key(&connection) {
-            return Err(CommandError::NotConnected);
+            return Err(session::CommandError::NotConnected.into());
         }
         let method = command.method();
         if !matches!(method, Method::Other(_)) && !method.is_served_by_agent(dialect) {
@@ -178,7 +176,7 @@ impl Server {
             _ => None,
         };
         task.map_or(Ok(()), |task| self.check_designation(connection, &task.task_id))?;
-        let peer = self.peers.get_mut(&connection).ok_or(CommandError::NotConnected)?;
+        let peer = self.peers.get_mut(&connection).ok_or(session::CommandError::NotConnected)?;
         let call = peer.session.call(method, &params, timeout, now)?;
         if let Some(task) = task {
             let designation = self.tasks.designate(connection, &peer.agent, task);
@@ -202,7 +200,7 @@ impl Server {
     /// Answers a command of the application's own.
     ///
     /// # Errors
-    /// [`CommandError::NotAnswerable`] if its connection is over or another one; [`CommandError::TooLong`], and the
+    /// [`NotAnswerable`](session::CommandError::NotAnswerable) if its connection is over or another one; [`TooLong`](session::CommandError::TooLong), and the
     /// agent then gets an error, as for a dropped token.
     pub fn respond(
         &mut self,
@@ -213,16 +211,16 @@ impl Server {
     ) -> Result<(), CommandError> {
         self.see(now);
         let now = self.now;
-        let peer = self.peers.get_mut(&connection).ok_or(CommandError::NotAnswerable)?;
+        let peer = self.peers.get_mut(&connection).ok_or(session::CommandError::NotAnswerable)?;
         let outcome = peer.session.respond(token, answer, now);
         self.drain(connection);
-        outcome
+        Ok(outcome?)
     }
 
     /// Follows a task that was designated earlier, by another start of the server. It counts as any other one.
     ///
     /// # Errors
-    /// [`CommandError::NotConnected`], [`CommandError::TaskIdInUse`], [`CommandError::TooManyTasks`].
+    /// [`NotConnected`](session::CommandError::NotConnected), [`CommandError::TaskIdInUse`], [`CommandError::TooManyTasks`].
     pub fn adopt_task(
         &mut self,
         connection: ConnectionId,
@@ -230,7 +228,7 @@ impl Server {
         now: Instant,
     ) -> Result<(), CommandError> {
         self.see(now);
-        let agent = &self.peers.get(&connection).ok_or(CommandError::NotConnected)?.agent;
+        let agent = &self.peers.get(&connection).ok_or(session::CommandError::NotConnected)?.agent;
         self.check_designation(connection, &task.task_id)?;
         self.tasks.designate(connection, agent, task);
         Ok(())

@@ -1,7 +1,7 @@
 //! What a server asks of its driver, and the news it has.
 
-use crate::command::{ErrorValue, Handshake, LogEntry, Method, Status, TaskStatus};
-use crate::session::{AnswerToken, CallFailure, CloseReason};
+use crate::command::{ErrorValue, Handshake, LogEntry, Method, SendError, Status, TaskStatus};
+use crate::session::{self, AnswerToken, CallFailure, CloseReason};
 use crate::wire::{Json, Object};
 use crate::{CallId, ConnectionId};
 use bytes::Bytes;
@@ -170,6 +170,27 @@ pub enum TaskViolation {
     /// A state that the document does not know.
     #[error("an unknown state")]
     UnknownState,
+}
+
+/// Why a command was refused. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The connection cannot take it.
+    #[error(transparent)]
+    Session(#[from] session::CommandError),
+    /// A task of this id is already followed.
+    #[error("the task id is in use")]
+    TaskIdInUse,
+    /// As many tasks are followed as may be.
+    #[error("too many tasks")]
+    TooManyTasks,
+}
+
+impl From<SendError> for CommandError {
+    fn from(error: SendError) -> Self {
+        Self::Session(error.into())
+    }
 }
 
 impl fmt::Debug for Output {

@@ -25,8 +25,8 @@ pub struct Config {
     /// The connection is aborted when no line has come for this long; above 0. 60 s.
     pub idle_timeout: Duration,
     /// Time between two pings, above 0. 20 s. None are sent before [`start_pings`](super::Session::start_pings).
-    pub ping_period: Duration,
-    /// How long a ping is waited for; a later answer is swallowed. 60 s; the original waits as long as the connection
+    pub ping_interval: Duration,
+    /// How long a ping is waited for, above 0; a later answer is swallowed. 60 s; the original waits as long as the connection
     /// lasts.
     pub ping_timeout: Option<Duration>,
     /// How many of our commands may be unanswered. At it commands are refused and pings left out. Above 0. 256; the
@@ -49,33 +49,15 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// No line would be taken.
-    #[error("the longest line must be above 0")]
-    MaxLine,
+    /// A limit of 0: no line would be taken, or no command sent.
+    #[error("{0} must be above 0")]
+    Limit(&'static str),
+    /// A wait of 0: something would be given up before it can begin, or have no end.
+    #[error("{0} must be above 0")]
+    Wait(&'static str),
     /// Not every report of a task would fit into a line.
-    #[error("the longest line that is sent must have room for 32 768 bytes")]
+    #[error("max_sent_line must be at least 32 768")]
     MaxSentLine,
-    /// Something would be given up before it can begin.
-    #[error("a time-out must be above 0")]
-    Timeout,
-    /// No command could be sent, a handshake neither.
-    #[error("the number of unanswered commands must be above 0")]
-    MaxCalls,
-    /// The handshake would be refused.
-    #[error("the agent's id and version must have at most 1024 bytes each")]
-    Handshake,
-    /// The connection would end at once.
-    #[error("the idle time-out must be above 0")]
-    IdleTimeout,
-    /// Pings would have no end.
-    #[error("the ping period must be above 0")]
-    PingPeriod,
-    /// Tasks would be reported without end.
-    #[error("the report period must be above 0")]
-    ReportPeriod,
-    /// A wait of 0, a factor that is not finite or below 1, a spread that is not from 0 to 0.5.
-    #[error("the back-off must have waits above 0, a factor of at least 1 and a spread from 0 to 0.5")]
-    Backoff,
 }
 
 impl Config {
@@ -89,7 +71,7 @@ impl Config {
             max_line: LINE_LIMIT,
             max_sent_line: LINE_LIMIT,
             idle_timeout: Duration::from_secs(60),
-            ping_period: Duration::from_secs(20),
+            ping_interval: Duration::from_secs(20),
             ping_timeout: Some(Duration::from_secs(60)),
             max_calls: 256,
             max_abandoned: 4096,
@@ -100,25 +82,19 @@ impl Config {
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        if self.max_line == 0 {
-            return Err(ConfigError::MaxLine);
+        let limits = [("max_line", self.max_line), ("max_calls", self.max_calls)];
+        if let Some((name, _)) = limits.into_iter().find(|(_, limit)| *limit == 0) {
+            return Err(ConfigError::Limit(name));
         }
         if self.max_sent_line < 32_768 {
             return Err(ConfigError::MaxSentLine);
         }
-        if self.ping_timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return Err(ConfigError::Timeout);
+        let waits = [("idle_timeout", self.idle_timeout), ("ping_interval", self.ping_interval)];
+        let mut waits = waits.into_iter().chain(self.ping_timeout.map(|wait| ("ping_timeout", wait)));
+        match waits.find(|(_, wait)| wait.is_zero()) {
+            Some((name, _)) => Err(ConfigError::Wait(name)),
+            None => Ok(()),
         }
-        if self.max_calls == 0 {
-            return Err(ConfigError::MaxCalls);
-        }
-        if self.idle_timeout.is_zero() {
-            return Err(ConfigError::IdleTimeout);
-        }
-        if self.ping_period.is_zero() {
-            return Err(ConfigError::PingPeriod);
-        }
-        Ok(())
     }
 }
 
@@ -131,7 +107,7 @@ impl fmt::Debug for Config {
             .field("max_line", &self.max_line)
             .field("max_sent_line", &self.max_sent_line)
             .field("idle_timeout", &self.idle_timeout)
-            .field("ping_period", &self.ping_period)
+            .field("ping_interval", &self.ping_interval)
             .field("ping_timeout", &self.ping_timeout)
             .field("max_calls", &self.max_calls)
             .field("max_abandoned", &self.max_abandoned)

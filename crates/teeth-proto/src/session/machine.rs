@@ -169,11 +169,11 @@ impl Session {
         self.core.respond(token, &answer)
     }
 
-    /// Begins to ping: now, and every [`Config::ping_period`]. A tick that was missed is left out.
+    /// Begins to ping: now, and every [`Config::ping_interval`]. A tick that was missed is left out.
     pub fn start_pings(&mut self, now: Instant) {
         self.core.see(now);
         if !self.core.closed {
-            self.core.ping_at = self.core.now.checked_add(self.core.config.ping_period);
+            self.core.ping_at = self.core.now.checked_add(self.core.config.ping_interval);
             self.core.ping();
         }
     }
@@ -568,7 +568,7 @@ impl Core {
             return self.finish(Some(Output::Abort), CloseReason::Idle);
         }
         if let Some(at) = self.ping_at.filter(|&at| at <= self.now) {
-            self.ping_at = next_tick(at, self.config.ping_period, self.now);
+            self.ping_at = next_tick(at, self.config.ping_interval, self.now);
             self.ping();
         }
     }

@@ -1,4 +1,4 @@
-//! One connection, whatever role it serves: correlation of commands and responses, idle time-out, pings.
+//! One connection, whatever role it serves: correlation of commands and responses, idle time-out, pings. §3.
 //!
 //! [`Agent`](crate::agent::Agent) and [`Server`](crate::server::Server) are built of sessions; use one directly to
 //! speak the message layer by itself.

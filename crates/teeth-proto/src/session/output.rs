@@ -158,21 +158,6 @@ pub enum CommandError {
     /// The command cannot be sent as it is.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// There is no such task, or it has ended.
-    #[error("there is no such task, or it has ended")]
-    UnknownTask,
-    /// The task is not at the step for that.
-    #[error("the task is not at the step for that")]
-    WrongStep,
-    /// A number that is not finite or out of its range.
-    #[error("a number is out of its range")]
-    OutOfRange,
-    /// A task of this id is already followed.
-    #[error("the task id is in use")]
-    TaskIdInUse,
-    /// As many tasks are followed as may be.
-    #[error("too many tasks")]
-    TooManyTasks,
 }
 
 impl fmt::Debug for Output {

@@ -1,5 +1,5 @@
 //! Lines and messages: how bytes are cut into lines, what a line means, and how messages are written. Pure functions
-//! and one buffer, no protocol state.
+//! and one buffer, no protocol state. §2.
 //!
 //! A message is one JSON object on one line that ends with a line feed.
 //!

@@ -1,5 +1,5 @@
 //! What the tests of the machines share: wrappers for the test kit, and transcripts of outputs as short strings.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::time::Duration;

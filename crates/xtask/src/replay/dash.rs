@@ -45,7 +45,7 @@ impl<'a> Replay<'a> {
     fn new(name: &'a str, capture: &'a Capture) -> Result<Self, String> {
         let mut config = Config::new(identity(capture));
         config.rate_limit = None;
-        config.minimum_update_version = None;
+        config.min_update_version = None;
         config.build_metadata = BuildMetadata::Clear;
         if name.starts_with("dash_pg") {
             config.storage_limits = Some(StorageLimits::postgresql());

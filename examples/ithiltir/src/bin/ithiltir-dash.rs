@@ -147,7 +147,7 @@ fn prepare(arguments: &Arguments) -> Result<(Dash, Option<Manifest>), String> {
 
 fn dash_config(arguments: &Arguments) -> Result<Config, String> {
     let mut config = Config::new(identity(arguments.install_id_file.as_deref())?);
-    config.body_limit = arguments.body_limit;
+    config.max_body = arguments.body_limit;
     config.rate_limit = (arguments.rate_limit > 0).then(|| {
         let mut limit = RateLimit::default();
         limit.requests = arguments.rate_limit;
@@ -160,7 +160,7 @@ fn dash_config(arguments: &Arguments) -> Result<Config, String> {
         config.node_address = NodeAddress::ForwardedFor;
     }
     let minimum = arguments.minimum_update_version.trim();
-    config.minimum_update_version = (!minimum.is_empty()).then(|| minimum.into());
+    config.min_update_version = (!minimum.is_empty()).then(|| minimum.into());
     Ok(config)
 }
 

@@ -233,8 +233,8 @@ fn node_config(arguments: &Push, targets: Vec<Target>) -> Config {
     config.start_delay = arguments.start_delay;
     config.static_retry = arguments.static_retry;
     config.static_check_intervals = arguments.static_check_intervals;
-    config.static_check_minimum = arguments.static_check_minimum;
-    config.static_check_maximum = arguments.static_check_maximum;
+    config.min_static_check = arguments.static_check_minimum;
+    config.max_static_check = arguments.static_check_maximum;
     config.request_timeout = arguments.request_timeout;
     config.probe_timeout = arguments.probe_timeout;
     config.refusals_before_suppression = arguments.refusals;
@@ -385,7 +385,7 @@ async fn install(arguments: InstallArguments, printer: Printer) -> ExitCode {
     config.request_timeout = arguments.request_timeout;
     config.timeout = arguments.timeout;
     config.probe_timeout = arguments.probe_timeout;
-    let limit = config.response_limit;
+    let limit = config.max_response;
     let install = Install::new(config, &arguments.url, &key, existing, Instant::now());
     let client = Client::new();
     let outcome = install_driver::run(install, &client, limit, choose, |event| {

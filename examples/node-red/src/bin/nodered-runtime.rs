@@ -238,7 +238,7 @@ fn config(arguments: &Arguments, access: Access) -> Config {
     };
     config.batch_delay = arguments.batch_delay;
     config.batch_size = arguments.batch_size;
-    config.heartbeat_period = arguments.heartbeat.0;
+    config.heartbeat_interval = arguments.heartbeat.0;
     config.expiry_grace = arguments.expiry_grace;
     config.max_connections = arguments.max_connections;
     config.max_frame = arguments.max_frame;

@@ -170,7 +170,7 @@ fn prepare(arguments: &Arguments) -> Result<(Client, Connector), String> {
     config.connect_timeout = arguments.connect_timeout;
     config.auth_timeout = arguments.auth_timeout;
     config.request_timeout = arguments.request_timeout;
-    config.liveness_timeout = arguments.liveness_timeout.0;
+    config.idle_timeout = arguments.liveness_timeout.0;
     config.reconnect.first = arguments.reconnect_first;
     config.reconnect.second = arguments.reconnect_second;
     config.reconnect.later = arguments.reconnect_later;

@@ -12,9 +12,9 @@ use teeth_example::host::Host;
 use teeth_example::images::Cache;
 use teeth_example::value;
 use teeth_example::work::{self, Note, Workshop};
-use teeth_proto::agent::{Agent, BackoffReset, Config, Event};
+use teeth_proto::agent::{Agent, BackoffReset, CloseReason, Config, Event};
 use teeth_proto::command::{TaskCommand, Work};
-use teeth_proto::session::{CloseReason, Reply};
+use teeth_proto::session::Reply;
 use teeth_proto::wire::Json;
 use web_time::Instant;
 
@@ -209,14 +209,14 @@ fn config(arguments: &Arguments, host: &Host) -> Config {
     config.connect_timeout = arguments.connect_timeout;
     config.backoff.base = arguments.backoff_base;
     config.backoff.factor = arguments.backoff_factor;
-    config.backoff.maximum = arguments.backoff_maximum;
+    config.backoff.max_wait = arguments.backoff_maximum;
     config.backoff.spread = arguments.backoff_spread;
     config.backoff.reset = match arguments.backoff_reset {
         Reset::Handshake => BackoffReset::Handshake,
         Reset::Connect => BackoffReset::Connect,
     };
     config.call_timeout = arguments.call_timeout.0;
-    config.report_period = arguments.report_period;
+    config.report_interval = arguments.report_period;
     config.reports = arguments.reports;
     config.initial_eta = arguments.initial_eta;
     config.repeat_unanswered_end = !arguments.end_once;

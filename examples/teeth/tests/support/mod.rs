@@ -108,9 +108,9 @@ pub struct RunningAgent {
 /// Settings with durations for tests.
 pub fn quick() -> agent::Config {
     let mut config = agent::Config::new("00:16:3e:00:00:01", "1.0", teeth_example::seed());
-    config.report_period = Duration::from_millis(20);
+    config.report_interval = Duration::from_millis(20);
     config.backoff.base = Duration::from_millis(20);
-    config.backoff.maximum = Duration::from_millis(100);
+    config.backoff.max_wait = Duration::from_millis(100);
     config
 }
 

@@ -16,7 +16,7 @@ async fn serve(mut runtime: Runtime, mut frames: mpsc::Receiver<String>, socket:
                     let text = String::from_utf8(text.to_vec()).expect("frames are text");
                     let _ = socket.send(text).await; // an error: the editor has gone
                 }
-                Output::LookUp { id, .. } => runtime.handle_no_user(id, Instant::now()),
+                Output::LookUp { id, .. } => runtime.handle_user(id, None, Instant::now()),
                 Output::Event(Event::ConnectionEnded { .. }) => return,
                 Output::Disconnect { .. } | Output::Event(_) => {}
             }
@@ -35,7 +35,7 @@ async fn serve(mut runtime: Runtime, mut frames: mpsc::Receiver<String>, socket:
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = Config::new(Access::Open, 1_893_553_445_000.0);
-    config.heartbeat_period = Some(Duration::from_millis(200));
+    config.heartbeat_interval = Some(Duration::from_millis(200));
     let mut runtime = Runtime::new(config, Instant::now())?;
     runtime.status("n1", Json::parse(r#"{"text":"on"}"#)?.as_ref(), Instant::now())?;
     let (write, frames) = mpsc::channel(16);

@@ -93,7 +93,7 @@ impl<'a> Stage<'a> {
         // Heartbeats are off here: what they would say does not matter.
         let mut config = Config::new(scenario.access.clone(), 1.0);
         config.era = scenario.era;
-        config.heartbeat_period = None;
+        config.heartbeat_interval = None;
         let mut runtime = Runtime::new(config, start).map_err(|error| error.to_string())?;
         for (topic, data) in &scenario.retained {
             runtime.publish(topic, data.as_ref(), true, start).map_err(|error| error.to_string())?;
@@ -226,7 +226,10 @@ impl<'a> Stage<'a> {
     fn looked_up(&mut self, id: LookUpId, token: &str) {
         let now = self.now();
         match self.tokens.get(token) {
-            Some(grant) if grant.holds(self.now) => self.runtime.handle_user(id, self.user(grant), now),
+            Some(grant) if grant.holds(self.now) => {
+                let user = self.user(grant);
+                self.runtime.handle_user(id, Some(user), now);
+            }
             Some(grant) if grant.expires.is_some_and(|end| end <= self.now) && !self.keeps_sessions => {
                 let of_same = self.presented.iter().filter(|(_, known)| *known == token);
                 let active: Vec<ConnectionId> = of_same
@@ -236,9 +239,9 @@ impl<'a> Stage<'a> {
                 for connection in active {
                     self.runtime.end_session(connection, now);
                 }
-                self.runtime.handle_no_user(id, now);
+                self.runtime.handle_user(id, None, now);
             }
-            _ => self.runtime.handle_no_user(id, now),
+            _ => self.runtime.handle_user(id, None, now),
         }
     }
 

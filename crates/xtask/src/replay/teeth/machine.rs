@@ -38,10 +38,14 @@ pub(super) enum Seen {
 }
 
 impl Machine {
-    pub(super) fn new(recording: &Recording, start: Instant) -> Result<Self, session::ConfigError> {
+    pub(super) fn new(recording: &Recording, start: Instant) -> Result<Self, String> {
         match recording.role {
-            Role::Agent => Agent::new(agent_config(recording), start).map(Self::Agent),
-            Role::Server => Server::new(server_config(recording), start).map(Self::Server),
+            Role::Agent => {
+                Agent::new(agent_config(recording), start).map(Self::Agent).map_err(|error| error.to_string())
+            }
+            Role::Server => Server::new(server_config(recording), start)
+                .map(Self::Server)
+                .map_err(|error| error.to_string()),
         }
     }
 
@@ -56,16 +60,15 @@ impl Machine {
         let command =
             Command::decode(method, params, Dialect::Original).map_err(|error| error.to_string())?;
         match self {
-            Self::Agent(agent) => agent.send(&command, now),
+            Self::Agent(agent) => agent.send(&command, now).map_err(|error| error.to_string()),
             Self::Server(server) => {
                 if let Command::Task(task) = &command {
                     // The original does not follow tasks, so that their ids may be in use.
                     server.forget_task(connection, &task.task_id, now);
                 }
-                server.send(connection, &command, now)
+                server.send(connection, &command, now).map_err(|error| error.to_string())
             }
         }
-        .map_err(|error| error.to_string())
     }
 
     pub(super) fn respond(
@@ -75,11 +78,12 @@ impl Machine {
         answer: Answer,
         now: Instant,
     ) -> Result<(), String> {
-        let done = match self {
-            Self::Agent(agent) => agent.respond(token, answer, now),
-            Self::Server(server) => server.respond(connection, token, answer, now),
-        };
-        done.map_err(|error| error.to_string())
+        match self {
+            Self::Agent(agent) => agent.respond(token, answer, now).map_err(|error| error.to_string()),
+            Self::Server(server) => {
+                server.respond(connection, token, answer, now).map_err(|error| error.to_string())
+            }
+        }
     }
 
     /// Ends a connection because the application wants it. An agent then is at its end too.
@@ -212,7 +216,7 @@ fn session_config(recording: &Recording) -> session::Config {
     config.ping_timeout = None;
     if let Timers::Idle(timeout) = recording.timers {
         config.idle_timeout = timeout;
-        config.ping_period = timeout / 3;
+        config.ping_interval = timeout / 3;
     }
     let unsupported = Some(Value::text(Violation::UnsupportedCommand.text()));
     let told = lines(recording, true).into_iter().any(|line| line.get("fatal_error") == unsupported.as_ref());
