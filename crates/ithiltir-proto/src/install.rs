@@ -20,7 +20,8 @@ use web_time::Instant;
 pub struct Config {
     /// The most time one exchange may take. 10 s.
     pub request_timeout: Duration,
-    /// The most time everything may take. 15 s.
+    /// The most time everything may take, counted from [`Install::new`]; the wait for [`Install::choose`] has no limit.
+    /// 15 s.
     pub timeout: Duration,
     /// The most time that looking at an expired certificate may take. 5 s.
     pub probe_timeout: Duration,
@@ -345,7 +346,8 @@ impl Install {
         self.outputs.pop_front()
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due. Ask again after every drain.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due; `None` if nothing is. Ask again after every
+    /// drain.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()

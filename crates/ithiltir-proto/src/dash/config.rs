@@ -14,7 +14,7 @@ pub struct Config {
     pub base_path: Box<str>,
     /// The largest body taken, in bytes, above 0. 1 048 576.
     pub max_body: usize,
-    /// How many requests a network may make; `None` for no limit.
+    /// How many requests a network may make; `None` for no limit. [`RateLimit::default`]: 600 a minute.
     pub rate_limit: Option<RateLimit>,
     /// Whether the key is looked up before the body is read. Off, as in the original, where a bad body with an
     /// unknown key gets 400 or 422.
@@ -23,16 +23,17 @@ pub struct Config {
     pub min_update_version: Option<Box<str>>,
     /// Whether a node with the same precedence and other build metadata gets the update. It does (document).
     pub build_metadata: BuildMetadata,
-    /// Time without a report after which a node is offline, above 0. 14 s.
+    /// Time after which a node is offline, counted from the receipt of its last stored report; a Static does not count.
+    /// Above 0. 14 s.
     pub offline_after: Duration,
     /// Networks whose `Forwarded` and `X-Forwarded-For` headers are believed. None.
     ///
     /// `Forwarded` goes first where both are there, so a proxy that sets one of them has to drop the other: what a
     /// client wrote would pass through.
     pub trusted_proxies: Vec<Network>,
-    /// Where a node's address comes from.
+    /// Where a node's address comes from. [`NodeAddress::TrustedProxies`].
     pub node_address: NodeAddress,
-    /// When a report counts as stored.
+    /// When a report counts as stored. [`Storage::Immediate`].
     pub storage: Storage,
     /// What the application's storage cannot take; such reports get 503. None.
     pub storage_limits: Option<StorageLimits>,
@@ -46,7 +47,8 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimit {
-    /// Requests in a window. 600.
+    /// Requests in a window, those of the window before counted by the share of it that lies within the last
+    /// [`window_seconds`](Self::window_seconds). 0 refuses all. 600.
     pub requests: u32,
     /// The window in seconds, above 0; windows start at multiples of it since 1970. 60.
     pub window_seconds: u32,
@@ -89,9 +91,10 @@ pub enum Storage {
     Immediate,
     /// When the application says so, by [`Dash::confirm`](super::Dash::confirm).
     Confirmed {
-        /// Without a word for so long the answer is 503. The original gives its database 5 s.
+        /// How long the application may take, counted from the request; then the answer is 503. The original gives its
+        /// database 5 s.
         timeout: Duration,
-        /// More than so many waiting at once get 503.
+        /// How many may wait at once; further ones get 503, with 0 all of them.
         max_pending: usize,
     },
 }

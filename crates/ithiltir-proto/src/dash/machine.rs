@@ -358,7 +358,8 @@ impl Dash {
         self.outputs.pop_front()
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due. Ask again after every drain.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due; `None` if nothing is. Ask again after every
+    /// drain.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
@@ -366,7 +367,7 @@ impl Dash {
 
     // Getters
 
-    /// Returns how long a body may be; drivers read one byte more to see whether there is one.
+    /// Returns how many bytes a body may have; drivers read one byte more to see whether there is one.
     #[must_use]
     pub fn max_body(&self) -> usize {
         self.config.max_body

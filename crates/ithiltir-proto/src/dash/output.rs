@@ -45,7 +45,8 @@ pub enum Event {
         collected_at: Timestamp,
         /// The node's own time, to the second.
         reported_at: Timestamp,
-        /// The node's address, as far as it is known.
+        /// The node's address; `None` only under [`NodeAddress::ForwardedFor`](super::NodeAddress::ForwardedFor), if
+        /// the header's first element is none.
         address: Option<IpAddr>,
         /// Length of the body.
         bytes: usize,
@@ -60,7 +61,8 @@ pub enum Event {
         statics: Box<Static>,
         /// When it was received.
         collected_at: Timestamp,
-        /// The node's address, as far as it is known.
+        /// The node's address; `None` only under [`NodeAddress::ForwardedFor`](super::NodeAddress::ForwardedFor), if
+        /// the header's first element is none.
         address: Option<IpAddr>,
         /// Length of the body.
         bytes: usize,
@@ -157,17 +159,18 @@ pub enum Rejection {
 pub struct KnownNode {
     /// The name that it was added with.
     pub name: Box<str>,
-    /// The version it reported last, trimmed.
+    /// The version it reported last: trimmed, its first 256 characters; `None` before the first report.
     pub version: Option<Box<str>>,
-    /// The operating system of its last Static.
+    /// The operating system of its last Static, its first 256 characters; empty before the first.
     pub os: Box<str>,
-    /// The architecture of its last Static.
+    /// The architecture of its last Static, its first 256 characters; empty before the first.
     pub arch: Box<str>,
-    /// When its last report was received.
+    /// When its last report was received; `None` before the first.
     pub collected_at: Option<Timestamp>,
-    /// The time in its last report, to the second.
+    /// The time in its last report, to the second; `None` before the first.
     pub reported_at: Option<Timestamp>,
-    /// Its address, as far as it is known.
+    /// Its address, by [`NodeAddress`](super::NodeAddress); `None` before the first report or Static, or if its header
+    /// names none.
     pub address: Option<IpAddr>,
     /// Whether it counts as online.
     pub online: bool,

@@ -21,17 +21,19 @@ pub struct Config {
     pub start_delay: Duration,
     /// Time from the end of an unfinished Static exchange to the next one, above 0. 10 s.
     pub static_retry: Duration,
-    /// A changed Static is looked for every so many intervals. 20.
+    /// A changed Static is looked for every so many intervals, but within the next two settings. 20.
     pub static_check_intervals: u32,
-    /// The least time between two looks. 10 s.
+    /// The least time between two looks, above 0 and not above the most. 10 s.
     pub min_static_check: Duration,
-    /// The most time between two looks. 60 s.
+    /// The most time between two looks, not below the least. 60 s.
     pub max_static_check: Duration,
-    /// The most time an exchange may take, body included. 10 s.
+    /// The most time an exchange may take, body included, counted from its [`Output::Request`](super::Output::Request).
+    /// 10 s.
     pub request_timeout: Duration,
-    /// The most time that looking at an expired certificate may take. 5 s.
+    /// The most time that looking at an expired certificate may take, counted from its
+    /// [`Output::Probe`](super::Output::Probe). 5 s.
     pub probe_timeout: Duration,
-    /// How many refused connections suppress a target. 3.
+    /// How many refused connections without a 200 in between suppress a target, above 0. 3.
     pub refusals_before_suppression: u32,
     /// How many bytes of an answer are looked at. 1 048 576.
     pub max_response: usize,
@@ -55,9 +57,11 @@ pub struct UpdateConfig {
     pub key_scope: KeyScope,
     /// How an update ends on Linux and macOS. By exit.
     pub restart: RestartPolicy,
-    /// The most time a download may take. 10 min.
+    /// The most time an update may take, download and steps, counted from [`Output::Update`](super::Output::Update).
+    /// 10 min.
     pub timeout: Duration,
-    /// How long a manifest whose update failed is left alone. 60 s; the original tries again every round.
+    /// How long a manifest whose update failed is left alone, counted from the failure. 60 s; the original tries again
+    /// every round.
     pub retry_delay: Duration,
     /// Tells temporary files of this process apart. 0.
     pub unique: u32,
@@ -84,13 +88,13 @@ pub enum ConfigError {
     /// The least time between two looks for a changed Static is above the most, or zero.
     #[error("the static check times must be above 0 and in order")]
     StaticCheck,
-    /// A Static that cannot be sent would be tried again without end.
+    /// `static_retry` is 0: a Static that cannot be sent would be tried again without end.
     #[error("the static retry time must be above 0")]
     StaticRetry,
-    /// No refusal can come before the first.
+    /// `refusals_before_suppression` is 0.
     #[error("the number of refusals before suppression must be above 0")]
     Refusals,
-    /// A target cannot be used under these settings.
+    /// The scheme of a target is not `https`, and `require_https` is set.
     #[error("target {index}: {error}")]
     Target {
         /// Place of the target, counted from 0.
