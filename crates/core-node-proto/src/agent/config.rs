@@ -20,7 +20,7 @@ pub struct Config {
     pub region: String,
     /// The node's domain, 1 to 256 characters. For registration. None.
     pub domain: Option<String>,
-    /// The code to register with if there is no key. None: the agent asks for one by
+    /// The code to register with if there is no key, 1 to 256 characters. None: the agent asks for one by
     /// [`Event::NeedsCode`](super::Event::NeedsCode).
     pub code: Option<Secret>,
     /// Whether heartbeats carry the address. They do.
@@ -81,8 +81,9 @@ pub struct Config {
     pub usage_policy: Policy,
     /// The same of outbounds, where Core cannot recognise what it took already. It is discarded.
     pub outbound_policy: Policy,
-    /// How long a batch that Core may have taken is sent again before it is handed to the application: somewhat shorter
-    /// than Core recognises it, which is 24 h from when it has got it first. 23 h.
+    /// How long a batch that Core may have taken is sent again before it is handed to the application, counted on the
+    /// wall clock from its first attempt: somewhat shorter than Core recognises it, which is 24 h from when it has got
+    /// it first. 23 h.
     pub resend_window: Duration,
     /// How many answers `UNKNOWN` in a row make the agent suspect its key; at least 1. 5.
     pub suspect_after: u32,
@@ -135,7 +136,7 @@ impl Spelling {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A wait of 0: the agent would never rest, or would give up before it begins.
+    /// A wait of 0, by its name in [`Config`]: the agent would never rest, or would give up before it begins.
     #[error("{0} must be above 0")]
     Wait(&'static str),
     /// An interval too short for the wall clock.

@@ -103,15 +103,15 @@ pub enum State {
     Closed,
 }
 
-/// What was not sent, since the start.
+/// What was not sent, or not acknowledged, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
-    /// Statistics.
+    /// Statistics that were unusable, had no way or no room to go at once, or were not acknowledged.
     pub stats: u64,
-    /// Lists of who is online.
+    /// Lists of who is online that had no way or no room to go at once, or were not acknowledged.
     pub online: u64,
-    /// Session events.
+    /// Session events beyond [`Config::max_sessions`], that Core refused, or that were left at the end.
     pub sessions: u64,
     /// Names among those online that are none of ours.
     pub names: u64,
@@ -349,7 +349,8 @@ impl Agent {
         self.outputs.pop_front()
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due. Ask again after every drain.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due; `None` if nothing is. Ask again after every
+    /// drain.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
@@ -437,7 +438,7 @@ impl Agent {
         self.sessions.waiting.len()
     }
 
-    /// Returns what was not sent, since the start.
+    /// Returns what was not sent, or not acknowledged, since the start.
     #[must_use]
     pub fn dropped(&self) -> Dropped {
         self.dropped

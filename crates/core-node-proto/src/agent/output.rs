@@ -37,7 +37,7 @@ pub enum Output {
         call: Call,
         /// The key that it carries; none for a registration.
         key: Option<Secret>,
-        /// When the agent will give it up by [`Output::Cancel`]; for transports that tell the peer.
+        /// How long from now on until the agent gives it up by [`Output::Cancel`]; for transports that tell the peer.
         timeout: Duration,
     },
     /// The outcome is no longer wanted; abort if you can.

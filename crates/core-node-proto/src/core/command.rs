@@ -59,8 +59,8 @@ impl Core {
         Ok(revision)
     }
 
-    /// Adds a registration code, or sets when it ends. It counts when it is stored, as [`Event::Stored`](super::Event::Stored)
-    /// tells.
+    /// Adds a registration code, or sets when it ends: from `expires` on it admits nobody, `None` is never. It counts
+    /// when it is stored, as [`Event::Stored`](super::Event::Stored) tells.
     ///
     /// # Errors
     /// [`CommandError::Text`], [`CommandError::TooManyPending`].

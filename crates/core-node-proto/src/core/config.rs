@@ -18,47 +18,49 @@ pub struct Config {
     pub session_texts: SessionTexts,
     /// Whether a batch of usage that was seen before is acknowledged and not counted again. Yes.
     pub replay_recognition: bool,
-    /// How long a batch is recognised. 24 h.
+    /// How long a batch is recognised, counted on the wall clock from its first receipt. 24 h.
     pub replay_window: Duration,
-    /// How many batches of a node are recognised: the latest ones. 4096.
+    /// How many batches of a node are recognised: the latest ones; above 0. 4096.
     pub max_batches: usize,
-    /// How long a node may be silent before it is offline; `None` is for ever. 60 s.
+    /// How long a node that is online may go without a heartbeat before it is offline, at least 1 ms; other calls do
+    /// not count. `None` is for ever. 60 s.
     pub offline_after: Option<Duration>,
     /// How far in the past usage may have been recorded; what is older counts as recorded on receipt. 7 days.
     pub recorded_before: Duration,
     /// How far in the future usage may have been recorded; what is later counts as recorded on receipt. 5 min.
     pub recorded_ahead: Duration,
-    /// How long a user is online after a report. 20 s.
+    /// How long a user is online after a report, at least 1 ms. 20 s.
     pub online_lifetime: Duration,
     /// A user that no node reported for longer comes online anew. 10 s.
     pub online_gap: Duration,
-    /// How long after a failure storing that a node is offline is tried again, above 0. 5 s.
+    /// How long after a failure storing that a node is offline is tried again, at least 1 ms. 5 s.
     pub store_retry: Duration,
     /// Where nodes tell their statistics, at their own port. `/runtime-status`.
     pub fetch_path: PathAndQuery,
-    /// How long a node may take to tell them, above 0. 5 s.
+    /// How long a node may take to tell them, at least 1 ms. 5 s.
     pub fetch_timeout: Duration,
-    /// How many nodes may be asked at a time. 64; a further fetch is refused.
+    /// How many nodes may be asked at a time, above 0. 64; a further fetch is refused.
     pub max_fetches: usize,
-    /// The longest response to a request of Core, in bytes. 4 MiB; a longer one counts as none.
+    /// The longest response to a request of Core, in bytes, above 0. 4 MiB; a longer one counts as none.
     pub max_response: usize,
     /// What to find out about addresses of users, if anything. None.
     pub enrichment: Option<enrichment::Config>,
-    /// The longest body over HTTP, in bytes. 100 KiB; a longer one is refused as too large.
+    /// The longest body over HTTP, in bytes, above 0. 100 KiB; a longer one is refused as too large.
     pub max_http_body: usize,
-    /// The longest message over gRPC, in bytes. 4 MiB; a longer one is refused as too large.
+    /// The longest message over gRPC, in bytes, above 0. 4 MiB; a longer one is refused as too large.
     pub max_grpc_message: usize,
-    /// The longest report of statistics, in bytes: the latest of each node is kept. 256 KiB; a longer one is refused as too
-    /// large.
+    /// The longest report of statistics, in bytes, above 0: the latest of each node is kept. 256 KiB; a longer one is
+    /// refused as too large.
     pub max_stats_message: usize,
-    /// How many entries, items or events a report may have, or users and addresses together: one with 100 000 users at one
-    /// address each has 200 000. 262 144; one with more is refused as too large.
+    /// How many entries, items or events a report may have, or users and addresses together: one with 100 000 users at
+    /// one address each has 200 000. Above 0. 262 144; one with more is refused as too large.
     pub max_items: usize,
-    /// How many calls may wait to be stored. 16 384; a further one is refused as unavailable.
+    /// How many calls may wait to be stored, above 0. 16 384; a further one is refused as unavailable.
     pub max_pending: usize,
-    /// How many nodes there may be. 1 048 576; a further registration is refused as unavailable.
+    /// How many nodes there may be, above 0. 1 048 576; a further registration is refused as unavailable.
     pub max_nodes: usize,
-    /// How many users and pairs of a user and an inbound are remembered as online. 1 048 576; further ones are skipped.
+    /// How many users and pairs of a user and an inbound are remembered as online, above 0. 1 048 576; further ones are
+    /// skipped.
     pub max_online: usize,
     /// How many samples of statistics are kept of each node, without the part about MTProto. 60; 0 keeps none.
     pub stats_history: usize,
@@ -103,10 +105,10 @@ pub enum SessionTexts {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A limit of 0: nothing could go on.
+    /// A limit of 0, by its name in [`Config`]: nothing could go on.
     #[error("{0} must be above 0")]
     Limit(&'static str),
-    /// A wait of 0: Core would never rest.
+    /// A wait below 1 ms, by its name in [`Config`]: Core would never rest.
     #[error("{0} must be above 0")]
     Wait(&'static str),
     /// A path that does not begin with a slash.

@@ -267,7 +267,8 @@ impl Core {
         self.outputs.pop_front()
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due. Ask again after every drain.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due; `None` if nothing is. Ask again after every
+    /// drain.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let enrichment = self.enrichment.as_ref().and_then(Enrichment::next_deadline);

@@ -20,7 +20,7 @@ pub enum Change {
     CodeAdded {
         /// The code.
         code: CodeDigest,
-        /// When it ends.
+        /// From when on it admits nobody; `None` is never.
         expires: Option<Timestamp>,
     },
     /// A code admits nobody any more.
@@ -151,7 +151,7 @@ pub struct Stored {
     pub nodes: Vec<Arc<NodeRecord>>,
     /// The greatest number that a node ever had as its id, so that none is given twice; 0 before the first node.
     pub last_node: u32,
-    /// Registration codes that nobody has used, with when they end.
+    /// Registration codes that nobody has used, with when they end; `None` is never.
     #[serde(with = "form::entries")]
     pub codes: BTreeMap<CodeDigest, Option<Timestamp>>,
     /// Users, subscriptions, inbounds and outbounds.

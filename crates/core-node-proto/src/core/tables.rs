@@ -35,7 +35,7 @@ pub struct Tables {
     pub nodes: BTreeMap<NodeId, Arc<NodeRecord>>,
     /// The greatest number that a node ever had as its id; 0 before the first node.
     pub last_node: u32,
-    /// Registration codes that nobody has used, with when they end.
+    /// Registration codes that nobody has used, with when they end; `None` is never.
     #[serde(with = "form::entries")]
     pub codes: BTreeMap<CodeDigest, Option<Timestamp>>,
     /// Users, subscriptions, inbounds and outbounds. No change is about them: they are the application's.

@@ -21,7 +21,7 @@ pub struct NodeStats {
 pub struct SystemStats {
     /// How long it has been running, in whole seconds.
     pub uptime_seconds: u64,
-    /// The load of all cores together, 0 to 100.
+    /// The load of all cores together, 0 to 100; not checked.
     pub cpu_percent: f64,
     /// The number of cores, up to 2³¹-1.
     pub cpu_cores: u32,
@@ -68,7 +68,8 @@ impl NodeStats {
     /// Checks the rules that the types do not hold.
     ///
     /// # Errors
-    /// The first field that breaks one.
+    /// The first field that breaks one: an uptime above 2⁶³-1 seconds, more than 2³¹-1 cores. `cpu_percent` and rates
+    /// are not checked.
     pub fn check(&self) -> Result<(), FieldError> {
         if let Some(system) = &self.system {
             system.check().map_err(|error| error.within("system"))?;

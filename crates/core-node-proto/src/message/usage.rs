@@ -27,7 +27,8 @@ pub struct UsageEntry {
     pub bytes_up: ByteCount,
     /// Bytes to the user.
     pub bytes_down: ByteCount,
-    /// When.
+    /// When the bytes were frozen: an agent writes the last millisecond of its usage period, or the time of a freeze in
+    /// between.
     pub recorded_at: Timestamp,
 }
 

@@ -16,7 +16,7 @@ pub enum ValueError {
     /// The call does not travel this way.
     #[error("does not travel this way")]
     OtherTransport,
-    /// JSON nests too deep.
+    /// JSON nests deeper than so many levels.
     #[error("nests deeper than {0} levels")]
     TooDeep(usize),
     /// Something other than a JSON object.

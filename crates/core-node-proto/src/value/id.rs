@@ -53,7 +53,7 @@ macro_rules! id {
             /// Takes a number.
             ///
             /// # Errors
-            /// [`ValueError::OutOfRange`].
+            /// [`ValueError::OutOfRange`] unless it is from 1 to 2³¹-1.
             pub const fn new(number: i64) -> Result<Self, ValueError> {
                 if number > MOST as i64 || number < 0 {
                     return Err(Self::OUT_OF_RANGE);
@@ -129,7 +129,7 @@ impl Revision {
     /// Takes a number.
     ///
     /// # Errors
-    /// [`ValueError::OutOfRange`].
+    /// [`ValueError::OutOfRange`] unless it is from 0 to 2³¹-1.
     pub const fn new(number: i64) -> Result<Self, ValueError> {
         if number >= 0 && number <= MOST as i64 { Ok(Self(number as u32)) } else { Err(Self::OUT_OF_RANGE) }
     }

@@ -43,14 +43,15 @@ pub struct Config {
     pub provider: Provider,
     /// The token or key that the provider gave out: 1 to 1024 characters of printable ASCII without spaces. None.
     pub token: Option<Secret>,
-    /// Where to ask instead of at the provider's: an `http` or `https` URI whose path goes before the provider's
-    /// paths. None.
+    /// Where to ask instead of at the provider's: an `http` or `https` URI without user and query, whose path goes
+    /// before the provider's paths. None.
     pub base: Option<Uri>,
     /// The most addresses of a request; 1 is a request for each address. The provider's: 1000 for IPinfo with a
     /// token and 1 without, 100 for ip-api.com.
     pub batch: usize,
-    /// How often to ask at most; `None` is as the provider allows. Without a key ip-api.com allows 15 batches or 45
-    /// single addresses a minute; IPinfo names no number, so that it is asked 60 times a minute. None.
+    /// How often to ask at most; `None` is as the provider allows. ip-api.com: 15 batches or 45 single addresses a
+    /// minute without a key, 600 requests a minute with one. IPinfo names no number, so that it is asked 60 times a
+    /// minute. None.
     pub rate: Option<RateLimit>,
     /// Time between two runs over all addresses, at least 1 ms. 24 h.
     pub daily_interval: Duration,
@@ -68,7 +69,7 @@ pub struct Config {
     pub retries: u32,
     /// The wait before the first repetition, doubled for each further one, above 0. 5 s.
     pub retry_delay: Duration,
-    /// The longest wait, also if the provider asks for a longer one. 5 min.
+    /// The longest wait, also if the provider asks for a longer one; above 0. 5 min.
     pub max_retry_delay: Duration,
     /// So many requests in a row that failed for good end a run, at least 1. 3.
     pub failures_before_end: u32,
