@@ -41,7 +41,7 @@ pub struct Config {
     pub min_wait: Duration,
     /// The longest wait, not below the shortest. 60 s.
     pub max_wait: Duration,
-    /// A stream that has lived this long was no failure. 10 s.
+    /// The end of a stream that has lived this long from its head on is the first failure of a new row. 10 s.
     pub stable_after: Duration,
     /// How often the list is asked for while a stream runs, since masters drop events in silence (§5); above 0. 60 s; `None`
     /// is only when something is known to be missing.
@@ -88,10 +88,10 @@ pub enum Monitoring {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A wait of 0: something would be given up before it can begin, or the client would never rest.
+    /// A wait of 0, by its name in [`Config`]: something would be given up before it can begin, or the client would never rest.
     #[error("{0} must be above 0")]
     Wait(&'static str),
-    /// The bounds of waits are 0, or the wrong way round.
+    /// `min_wait` is 0 or above `max_wait`.
     #[error("min_wait must be above 0 and not above max_wait")]
     Waits,
     /// The key has characters that no header can have.

@@ -98,10 +98,11 @@ pub enum CommandError {
     /// The client is closed.
     #[error("the client is closed")]
     Closed,
-    /// As many calls are under way as [`Config::max_calls`](super::Config::max_calls) allows.
+    /// As many calls are under way as [`Config::max_calls`](super::Config::max_calls) allows, or held as
+    /// [`Config::max_held`](super::Config::max_held) does.
     #[error("too many calls are under way")]
     TooManyCalls,
-    /// An id, a host and port or an alias that is empty or longer than anything a master takes.
+    /// An id, or a host and port, that is empty or has more than 4096 bytes, or a master's alias with more than that.
     #[error("an id, target or text is empty or too long")]
     Length,
     /// The key record is no instance: see [`rotate_key`](super::Client::rotate_key) and

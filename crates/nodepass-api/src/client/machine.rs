@@ -259,8 +259,8 @@ impl Client {
         self.stream_bytes(stream, bytes);
     }
 
-    /// A stream is over: its body has ended, or the transport has failed, with or without a head. The connection below may
-    /// live on (§5).
+    /// A stream is over: its body has ended, `failure` then being `None`, or the transport has failed, with or without
+    /// a head. The connection below may live on (§5).
     pub fn handle_stream_end(&mut self, stream: StreamId, failure: Option<Failure>, now: Instant) {
         self.see(now);
         self.stream_end(stream, failure);
@@ -296,7 +296,8 @@ impl Client {
         self.outputs.pop_front()
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due. Ask again after every drain.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due; `None` if nothing is. Ask again after every
+    /// drain.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()

@@ -7,21 +7,22 @@ use web_time::Instant;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// The most instances; further ones are ignored, which [`Change::Full`](super::Change::Full) tells.
+    /// The most instances; further ones, and those whose id has more than 64 bytes, are ignored, which
+    /// [`Change::Full`](super::Change::Full) tells. 65 536.
     pub max_instances: usize,
-    /// The most bytes that all members may take together, roughly. Beyond it instances are not added and none grows;
-    /// histories and logs forget something old for each new entry.
+    /// The most bytes that all members may take together, roughly. 1 GiB. Beyond it instances are not added and none
+    /// grows; histories and logs forget something old for each new entry.
     pub max_bytes: usize,
-    /// Samples in the rate history of an instance; 0 keeps none.
+    /// Samples in the rate history of an instance; 0 keeps none. 1 000.
     pub history_samples: usize,
-    /// Lines in the log of an instance; 0 keeps none.
+    /// Lines in the log of an instance; 0 keeps none. 500.
     pub log_lines: usize,
-    /// Bytes of text in the log of an instance. A longer line is cut.
+    /// Bytes of text in the log of an instance. A longer line is cut. 64 KiB.
     pub log_bytes: usize,
-    /// The least time between two samples of rates.
+    /// The least time between two samples of rates. 1 s.
     pub rate_interval: Duration,
     /// How long the counters of a running instance must have stood still before its rates are said to be zero. It should be
-    /// more than two of the intervals in which processes report (§5).
+    /// more than two of the intervals in which processes report (§5). 12 s.
     pub rate_silence: Duration,
 }
 

@@ -16,7 +16,7 @@ pub struct Config {
     pub silence: Silence,
     /// Under which paths it serves. Both.
     pub paths: Paths,
-    /// The path before `/v1`, as in `/api`; without a slash at its end.
+    /// The path before `/v1`, with a slash at its beginning and none at its end. `/api`.
     pub prefix: String,
     /// The release whose parameters the `config` of an instance spells out, and which decides what [`Compat`] leaves open: whether
     /// a new instance takes an alias. That of `compat`.
@@ -41,9 +41,11 @@ pub struct Config {
     pub report_interval: Duration,
     /// How often a backup is written and instances in error are restarted, above 0. 1 h.
     pub reload_interval: Duration,
-    /// How long a process may take to stop before it is killed, and then before it is taken for gone. 5 s.
+    /// How long a process may take to stop, counted from [`Output::Stop`](super::Output::Stop), before it is killed,
+    /// and then before it is taken for gone. 5 s.
     pub stop_timeout: Duration,
-    /// How long stopping the master may take. 5 s.
+    /// How long stopping the master may take, counted from [`close`](super::Master::close), which says how long storing
+    /// may take after that. 5 s.
     pub shutdown_timeout: Duration,
     /// The wait between the stop and the start of a restart. 100 ms.
     pub restart_pause: Duration,
@@ -76,7 +78,8 @@ pub struct Config {
     pub max_waiting: usize,
     /// How many events may wait for a reader, above 0; what does not fit is lost and told of. 1024, where the original has 10.
     pub stream_queue: usize,
-    /// How many bytes may wait for a reader, above 0. 4 MiB.
+    /// How many bytes may wait for a reader, above 0. 4 MiB. Up to four pieces more are with the driver until
+    /// [`handle_written`](super::Master::handle_written): an event each, or some 32 KiB of the first ones.
     pub stream_bytes: usize,
     /// Whether a reader that has lost events is told by a comment, `: lost 3`, which readers that do not know of it skip. No.
     pub announces_loss: bool,
@@ -108,13 +111,13 @@ pub enum Paths {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A limit of 0: nothing could go on.
+    /// A limit of 0, by its name in [`Config`]: nothing could go on.
     #[error("{0} must be above 0")]
     Limit(&'static str),
-    /// A wait of 0: the master would never rest.
+    /// A wait of 0, by its name in [`Config`]: the master would never rest.
     #[error("{0} must be above 0")]
     Wait(&'static str),
-    /// A prefix that is no path.
+    /// A prefix that does not begin with a slash, or ends with one.
     #[error("prefix must begin with a slash and not end with one")]
     Prefix,
 }

@@ -208,8 +208,9 @@ impl Master {
 
     // Commands
 
-    /// Ends the master: streams are told and end, processes are stopped, the state is stored, and [`Event::Closed`] is last. All of
-    /// it takes at most [`Config::shutdown_timeout`], and the wait for the last store as long again.
+    /// Ends the master: streams are told and end, processes are stopped, the state is stored, and [`Event::Closed`] is
+    /// last. All but storing takes at most [`Config::shutdown_timeout`]; a store that is under way then may take as long
+    /// again, and so may the last one.
     pub fn close(&mut self, now: Instant) {
         self.see(now);
         if self.life != Life::Open {
@@ -360,7 +361,8 @@ impl Master {
         self.outputs.pop_front()
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due. Ask again after every drain.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due; `None` if nothing is. Ask again after every
+    /// drain.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()

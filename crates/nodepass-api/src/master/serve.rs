@@ -53,9 +53,9 @@ impl Master {
         }
     }
 
-    /// Returns the answer that a request gets whatever its body is: an unknown path, `OPTIONS`, a wrong key. A driver that asks
-    /// need not read the body of a stranger; one that does not ask gets the same answer from
-    /// [`handle_request`](Self::handle_request).
+    /// Returns the answer that a request gets whatever its body is: an unknown path, `OPTIONS`, a wrong key; `None` if
+    /// the body counts. A driver that asks need not read the body of a stranger; one that does not ask gets the same
+    /// answer from [`handle_request`](Self::handle_request).
     #[must_use]
     pub fn judge<T>(&self, request: &Request<T>) -> Option<Response<Bytes>> {
         self.admit(request).err().map(|response| *response)

@@ -43,7 +43,7 @@ pub enum SnapshotError {
     /// Not JSON, or not of a snapshot's form.
     #[error("not a snapshot, at byte {offset}")]
     Form {
-        /// Counted from 0.
+        /// The byte at fault, counted from 0.
         offset: usize,
     },
     /// Of a format that this version does not know.

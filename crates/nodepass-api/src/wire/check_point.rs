@@ -21,7 +21,7 @@ use std::fmt;
 pub struct CheckPoint {
     /// The run mode: 1 or 2.
     pub mode: Option<i32>,
-    /// Milliseconds.
+    /// Milliseconds over the control connection, or of a TCP connect to the target.
     pub ping: Option<i32>,
     /// Idle pooled connections.
     pub pool: Option<i32>,
