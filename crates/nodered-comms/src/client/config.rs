@@ -23,9 +23,9 @@ pub struct Config {
     pub auth_timeout: Duration,
     /// How long an answer of the admin API may take, above 0. 10 s.
     pub request_timeout: Duration,
-    /// A ready connection without a frame for this long is given up, above 0; three times as long as heartbeats were seen
-    /// apart, if that is more. 45 s, three of the runtime's periods; `None` for a runtime without heartbeats. The
-    /// editor has no such timer.
+    /// A ready connection without a frame for this long is given up, above 0; three times as long as heartbeats were
+    /// seen apart, if that is more. It doubles each time that a connection is given up so, up to 16-fold. 45 s, three
+    /// of the runtime's periods; `None` for a runtime without heartbeats. The editor has no such timer.
     pub idle_timeout: Option<Duration>,
     /// The waits between attempts.
     pub reconnect: ReconnectSchedule,
@@ -66,7 +66,8 @@ pub enum Discovery {
     AssumeProtected,
 }
 
-/// How long to wait after so many failures in a row. A failure is a connection that did not come about or that ended.
+/// How long to wait after so many failures in a row, each above 0. A failure is a connection that did not come about or
+/// that ended; a frame of a ready connection, other than the answer to a token, ends the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReconnectSchedule {
@@ -82,7 +83,7 @@ pub struct ReconnectSchedule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A wait of 0: something would be given up before it can begin, or the client would never rest.
+    /// A wait of 0, by its name in [`Config`]: something would be given up before it can begin, or the client would never rest.
     #[error("{0} must be above 0")]
     Wait(&'static str),
 }

@@ -439,7 +439,8 @@ impl Client {
         }
     }
 
-    /// Takes the answer to a request, whatever its status.
+    /// Takes the answer to a request, whatever its status. A body above 65 536 bytes is of no use, so that a driver may
+    /// stop reading there.
     pub fn handle_response(&mut self, id: RequestId, response: Response<Bytes>, now: Instant) {
         self.see(now);
         match self.link {
@@ -494,7 +495,8 @@ impl Client {
         self.outputs.pop_front()
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due. Ask again after every drain.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due; `None` if nothing is. Ask again after every
+    /// drain.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()

@@ -65,7 +65,8 @@ pub enum Event {
     RequestFailed(RequestError),
     /// A token was fetched.
     LoggedIn {
-        /// How long it is good, as the runtime says.
+        /// How long it is good from now on, as the runtime says; `None` if it does not. The client sets no timer for
+        /// it.
         expires_in: Option<Duration>,
     },
     /// Nothing goes on until there are other credentials: see [`login`](super::Client::login).
@@ -89,7 +90,8 @@ pub enum Event {
     Message(ReceivedMessage),
     /// A sign of life.
     Heartbeat {
-        /// What it says: with a Node-RED of 0.20 or later another value than before means that it was restarted.
+        /// What it says, in ms since 1970: with a Node-RED of 0.20 or later when its comms started, so that another
+        /// value than before means that it was restarted.
         time: f64,
         /// Whether the value is another one than that of the heartbeat before, over this connection or an earlier one.
         changed: bool,

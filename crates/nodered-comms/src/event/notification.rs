@@ -83,7 +83,7 @@ pub struct Notice {
     pub kind: Option<NoticeKind>,
     /// A key for what is shown.
     pub text: Option<String>,
-    /// How long it stays, in ms.
+    /// How long it stays, in ms; without, until it is taken away.
     pub timeout: Option<f64>,
     /// Members of no known name.
     pub further: Vec<(String, Json)>,

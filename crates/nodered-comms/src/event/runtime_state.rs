@@ -23,7 +23,7 @@ pub struct RuntimeState {
     pub modules: Option<Vec<MissingModule>>,
     /// The project it is about.
     pub project: Option<String>,
-    /// How long a banner stays, in ms.
+    /// How long a banner stays, in ms; without, until it is taken away.
     pub timeout: Option<f64>,
     /// Members of no known name.
     pub further: Vec<(String, Json)>,

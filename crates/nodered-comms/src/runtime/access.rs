@@ -22,7 +22,8 @@ pub struct User {
     pub name: Option<String>,
     /// What the user may do.
     pub scope: Scope,
-    /// When the session ends, counted from the look-up; never if there is none.
+    /// How long the session lasts, counted from when the runtime takes the user; `None` is for ever.
+    /// [`Config::expiry_grace`](super::Config::expiry_grace) comes on top.
     pub expires_in: Option<Duration>,
 }
 

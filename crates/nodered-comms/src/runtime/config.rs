@@ -15,9 +15,9 @@ pub struct Config {
     pub batch_delay: Duration,
     /// How many messages a frame has at most; above 0. 50. Of no effect in older eras.
     pub batch_size: usize,
-    /// Time between two heartbeats, above 0. 15 s; `None` for none.
+    /// Time between two heartbeats, above 0; the first comes so long after the start. 15 s; `None` for none.
     pub heartbeat_interval: Option<Duration>,
-    /// What heartbeats say: when the comms started, in ms since 1970.
+    /// What heartbeats say: when the comms started, in ms since 1970; finite and not 0.
     pub started: f64,
     /// How long a session is let live beyond its end. 5 s.
     pub expiry_grace: Duration,
@@ -72,10 +72,10 @@ pub enum Overflow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A limit of 0: no message would ever go out.
+    /// A limit of 0, by its name in [`Config`]: no message would ever go out.
     #[error("{0} must be above 0")]
     Limit(&'static str),
-    /// A wait of 0: heartbeats would have no end.
+    /// A wait of 0, by its name in [`Config`]: heartbeats would have no end.
     #[error("{0} must be above 0")]
     Wait(&'static str),
     /// Not a number that JSON can say, or 0, which is not sent.

@@ -172,7 +172,7 @@ impl Runtime {
         self.publish_where(topic, data, retain, now, |_| true)
     }
 
-    /// As [`publish`](Self::publish), to one connection.
+    /// As [`publish`](Self::publish), to one connection. Nothing is retained, and what is retained of the topic stays.
     ///
     /// # Errors
     /// [`CommandError::Closed`], [`CommandError::NotActive`].
@@ -393,7 +393,8 @@ impl Runtime {
         self.outputs.pop_front()
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due. Ask again after every drain.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due; `None` if nothing is. Ask again after every
+    /// drain.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let window = self.windows.front().map(|&(at, _)| at);
