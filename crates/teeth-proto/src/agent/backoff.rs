@@ -12,7 +12,7 @@ pub struct BackoffConfig {
     pub base: Duration,
     /// How they grow, at least 1. e = 2.718….
     pub factor: f64,
-    /// The most a wait is before it is spread. 120 s.
+    /// The most a wait is before it is spread, above 0. 120 s.
     pub max_wait: Duration,
     /// Standard deviation of a wait, as a part of it, from 0 to 0.5. 0.11962656472.
     pub spread: f64,
@@ -85,7 +85,8 @@ impl Backoff {
         Ok(Self { delay: config.base.as_secs_f64(), random: fastrand::Rng::with_seed(seed), config })
     }
 
-    /// Returns how long to wait now.
+    /// Returns how long to wait now, and goes on to the next wait. Never less than 1 ms or a tenth of `base`, or of
+    /// `max_wait` if that is less.
     pub fn next_wait(&mut self) -> Duration {
         let mean = (self.delay * self.config.factor).min(self.config.max_wait.as_secs_f64());
         let wait = mean + self.normal() * self.config.spread * mean;

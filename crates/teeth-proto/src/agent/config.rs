@@ -27,12 +27,13 @@ pub struct Config {
     /// Methods of the application, by name; they come as [`Event::Command`](super::Event::Command). Known names have no
     /// effect. None.
     pub methods: BTreeSet<String>,
-    /// How long an attempt to connect may take, above 0. 30 s.
+    /// How long an attempt to connect may take, counted from [`Output::Connect`](super::Output::Connect); above 0.
+    /// 30 s.
     pub connect_timeout: Duration,
     /// The waits between attempts.
     pub backoff: BackoffConfig,
-    /// How long the answer to a log entry, a report or a command of the application is waited for, above 0. 60 s; the
-    /// original waits as long as the connection lasts.
+    /// How long the answer to a log entry, a report or a command of the application is waited for, above 0. 60 s;
+    /// `None` waits as long as the connection lasts, as the original does.
     pub call_timeout: Option<Duration>,
     /// Time between two reports of a running task, above 0. 10 s.
     pub report_interval: Duration,
@@ -43,7 +44,8 @@ pub struct Config {
     /// Whether an `error` or `complete` that was sent, and not answered before its connection ended, is sent again over
     /// the next one: the server may not have got it. It is; otherwise it is sent once at most.
     pub repeat_unanswered_end: bool,
-    /// How long `run_image` waits for the answer to its `complete` before it leaves for the image. 10 s.
+    /// How long `run_image` waits for the answer to its `complete` before it leaves for the image, counted from
+    /// [`kexec_target`](super::Agent::kexec_target). 10 s.
     pub leave_timeout: Duration,
     /// How many tasks may be unfinished. At it further ones are answered with an error. 64.
     pub max_tasks: usize,
@@ -59,7 +61,7 @@ pub enum ConfigError {
     /// A setting of the connections.
     #[error(transparent)]
     Session(#[from] session::ConfigError),
-    /// A wait of 0: something would be given up before it can begin, or tasks be reported without end.
+    /// A wait of 0, by its name in [`Config`]: something would be given up before it can begin, or tasks be reported without end.
     #[error("{0} must be above 0")]
     Wait(&'static str),
     /// The handshake would be refused.

@@ -224,11 +224,12 @@ impl Agent {
         Ok(outcome?)
     }
 
-    /// Tells how far a running task is: from 0 to 100 percent, and how long it will still take. Without an estimate
-    /// one is made from the time that it took so far. The next report says it; none is sent at once.
+    /// Tells how far a running task is: from 0 to 100 percent, and how long it will still take. Without an estimate one
+    /// is made from the time that it took so far; at 0 percent it is [`Config::initial_eta`]. The next report says it;
+    /// none is sent at once.
     ///
     /// # Errors
-    /// [`CommandError::UnknownTask`], [`CommandError::OutOfRange`].
+    /// [`CommandError::UnknownTask`]; [`CommandError::OutOfRange`] unless `percent` is from 0 to 100.
     pub fn progress(
         &mut self,
         task: TaskNumber,
@@ -251,7 +252,8 @@ impl Agent {
         Ok(())
     }
 
-    /// Tells which images of a `cache_images` task are on local storage; the task's last report says it.
+    /// Tells which images of a `cache_images` task are on local storage; the task's last report says it, as many of
+    /// them as fit into a line. The kind of the task is not checked.
     ///
     /// # Errors
     /// [`CommandError::UnknownTask`].
@@ -276,7 +278,7 @@ impl Agent {
     }
 
     /// Ends a running task as failed, with a text for humans. As [`complete`](Self::complete) otherwise. A text that
-    /// does not fit into a line is cut.
+    /// does not fit into a line is cut to 1000 characters.
     ///
     /// # Errors
     /// [`CommandError::UnknownTask`].
@@ -471,7 +473,8 @@ impl Agent {
         output
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due. Ask again after every drain.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due; `None` if nothing is. Ask again after every
+    /// drain.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let session = match &self.link {

@@ -118,7 +118,10 @@ impl Command {
     /// Returns the parameters as they are sent.
     ///
     /// # Errors
-    /// [`SendError`] for parameters that the dialect does not allow.
+    /// [`SendError::Parameter`]: texts above their limits; a time, `percent` or `eta` out of its range; `running`
+    /// without these two or `error` without `msg`; a method of the protocol in `Other`; what nests too deep; under the
+    /// document's dialect a task id that is no string (under the original's of `prepare_image` only), an image that is
+    /// no UUID, `run_image` without settings.
     pub fn params(&self, dialect: Dialect) -> Result<Object, SendError> {
         match self {
             Self::Handshake(handshake) => handshake.params(),

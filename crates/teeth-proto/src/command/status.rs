@@ -6,9 +6,9 @@ use crate::wire::{Json, JsonKind, JsonRef, Object, ObjectWriter, members, slots}
 /// Parameters of `handshake`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Handshake {
-    /// Names the machine: a hardware address. The original always sends `a:b:c:d`.
+    /// Names the machine: a hardware address, at most 1024 bytes. The original always sends `a:b:c:d`.
     pub id: String,
-    /// The agent's version. The original's is `0.1-dev`.
+    /// The agent's version, at most 1024 bytes. The original's is `0.1-dev`.
     pub version: String,
 }
 

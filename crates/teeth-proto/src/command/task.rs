@@ -8,7 +8,8 @@ use crate::wire::{Json, JsonKind, JsonRef, Object, ObjectWriter, slots};
 /// A command that begins a task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskCommand {
-    /// Names the task.
+    /// Names the task: under the document's dialect a string. Its JSON text has at most 4096 bytes as it is sent, in
+    /// ASCII.
     pub task_id: TaskId,
     /// What is to be done.
     pub work: Work,

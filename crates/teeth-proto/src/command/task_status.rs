@@ -13,7 +13,7 @@ use std::fmt;
 pub struct TaskStatus {
     /// The task, as the server named it.
     pub task_id: TaskId,
-    /// Its state.
+    /// Its state, at most 64 bytes.
     pub state: TaskState,
     /// How much is done, from 0 to 100.
     pub percent: Option<f64>,

@@ -21,7 +21,8 @@ pub struct Config {
     pub pings: bool,
     /// Whether tasks are followed. `None` goes by the dialect: the document's are, the original's agents tell nothing.
     pub follows_tasks: Option<bool>,
-    /// How long an agent's answer is waited for, above 0. 60 s; the original waits as long as the connection lasts.
+    /// How long an agent's answer is waited for, above 0. 60 s; `None` waits as long as the connection lasts, as the
+    /// original does.
     pub call_timeout: Option<Duration>,
     /// How many connections there may be. Further ones are closed at once. 65 536.
     pub max_connections: usize,
@@ -39,7 +40,7 @@ pub enum ConfigError {
     /// A setting of the connections.
     #[error(transparent)]
     Session(#[from] session::ConfigError),
-    /// A wait of 0: every command would be given up at once.
+    /// A wait of 0, by its name in [`Config`]: every command would be given up at once.
     #[error("{0} must be above 0")]
     Wait(&'static str),
 }

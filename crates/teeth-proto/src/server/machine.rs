@@ -36,7 +36,8 @@ use web_time::Instant;
 /// # Methods
 /// - constructor: [`new`](Self::new)
 /// - commands: [`accept`](Self::accept), [`send`](Self::send), [`cancel`](Self::cancel), [`respond`](Self::respond),
-///   [`forget_task`](Self::forget_task), [`disconnect`](Self::disconnect), [`close`](Self::close)
+///   [`adopt_task`](Self::adopt_task), [`forget_task`](Self::forget_task), [`disconnect`](Self::disconnect),
+///   [`close`](Self::close)
 /// - inputs: [`handle_bytes`](Self::handle_bytes), [`handle_stalled`](Self::handle_stalled),
 ///   [`handle_disconnect`](Self::handle_disconnect), [`handle_timeout`](Self::handle_timeout)
 /// - outputs: [`poll_output`](Self::poll_output), [`poll_timeout`](Self::poll_timeout)
@@ -317,7 +318,8 @@ impl Server {
         output
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due. Ask again after every drain.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due; `None` if nothing is. Ask again after every
+    /// drain.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.has_dropped_tokens() { Some(self.now) } else { self.timers.next() }
@@ -342,7 +344,8 @@ impl Server {
         self.peers.keys().copied()
     }
 
-    /// Returns who the agent of a connection says it is.
+    /// Returns who the agent of a connection says it is, by its last handshake; `None` before the first and for a
+    /// connection that has ended. Tasks go by the id of the first.
     #[must_use]
     pub fn handshake(&self, connection: ConnectionId) -> Option<&Handshake> {
         self.peers.get(&connection)?.handshake.as_ref()

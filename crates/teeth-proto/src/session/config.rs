@@ -17,7 +17,8 @@ pub struct Config {
     /// Whether `ping` is answered by the session itself, with its parameters. It is; an agent of the original's dialect
     /// does not.
     pub serves_ping: bool,
-    /// The longest line that is taken, without its line feed; above 0. 524 288 bytes. At it the peer gets a fatal error.
+    /// The longest line that is taken, without its line feed; above 0. 524 288 bytes. For a longer one the peer gets
+    /// a fatal error.
     pub max_line: usize,
     /// The longest line that is sent, without its line feed; at least 32 768 bytes. 524 288, which is what the original
     /// takes. Longer commands and answers are refused.
@@ -26,8 +27,8 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// Time between two pings, above 0. 20 s. None are sent before [`start_pings`](super::Session::start_pings).
     pub ping_interval: Duration,
-    /// How long a ping is waited for, above 0; a later answer is swallowed. 60 s; the original waits as long as the connection
-    /// lasts.
+    /// How long a ping is waited for, above 0; a later answer is swallowed. 60 s; `None` waits as long as the
+    /// connection lasts, as the original does.
     pub ping_timeout: Option<Duration>,
     /// How many of our commands may be unanswered. At it commands are refused and pings left out. Above 0. 256; the
     /// original has no limit.
@@ -49,13 +50,13 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A limit of 0: no line would be taken, or no command sent.
+    /// A limit of 0, by its name in [`Config`]: no line would be taken, or no command sent.
     #[error("{0} must be above 0")]
     Limit(&'static str),
-    /// A wait of 0: something would be given up before it can begin, or have no end.
+    /// A wait of 0, by its name in [`Config`]: something would be given up before it can begin, or have no end.
     #[error("{0} must be above 0")]
     Wait(&'static str),
-    /// Not every report of a task would fit into a line.
+    /// `max_sent_line` is below 32 768: not every report of a task would fit into a line.
     #[error("max_sent_line must be at least 32 768")]
     MaxSentLine,
 }
