@@ -218,4 +218,13 @@ mod tests {
         );
         assert_eq!(decode::<String>(encoded.as_bytes()).unwrap(), text);
     }
+
+    #[test]
+    fn an_array_in_the_place_of_an_object_is_told_where_it_begins() {
+        for (text, line, column) in [("[]", 1, 1), ("  [1]", 1, 3), ("\n\r\n [1]", 3, 2)] {
+            let error = decode::<crate::wire::NodeReport>(text.as_bytes()).unwrap_err();
+            let expected = DecodeError::Value { path: ".".into(), line, column, problem: Problem::WrongForm };
+            assert_eq!(error, expected, "{text:?}");
+        }
+    }
 }

@@ -93,3 +93,17 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
         Vec::deserialize(deserializer).map(Self::from)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_compared_and_used_as_its_items() {
+        let list: List<u8> = serde_json::from_str("[1,2]").unwrap();
+        assert_eq!(*list, [1, 2]);
+        assert_eq!(list, List::from_iter([1, 2]));
+        assert_ne!(list, List::from_iter([1]));
+        assert_eq!(serde_json::to_string(&list).unwrap(), "[1,2]");
+    }
+}

@@ -326,7 +326,13 @@ mod tests {
         assert_eq!(redact_url("http://u:p@h/x?upgrade_token=t#f"), "http://h/x?…");
         assert_eq!(redact_url("http://h/a@b"), "http://h/a@b");
         assert_eq!(redact_url("nonsense"), "nonsense");
-        for url in ["user:hunter2@h/x", "http:user:hunter2@h", "http:/u:hunter2@h//x", "//u:hunter2@h/x"] {
+        for url in [
+            "user:hunter2@h/x",
+            "http:user:hunter2@h",
+            "http:/u:hunter2@h//x",
+            "//u:hunter2@h/x",
+            "u:hunter2@h://x",
+        ] {
             assert!(!redact_url(url).contains("hunter2"), "{url}");
         }
     }

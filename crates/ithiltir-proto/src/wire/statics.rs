@@ -301,3 +301,13 @@ fn is_blank(text: &str) -> bool {
 fn failing(checks: &[(Missing, bool)]) -> Vec<Missing> {
     checks.iter().filter(|(_, fails)| *fails).map(|(missing, _)| *missing).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_shows_the_start_of_its_digest() {
+        assert_eq!(format!("{:?}", Fingerprint([0xab; 32])), "abababab");
+    }
+}
