@@ -310,4 +310,26 @@ mod tests {
     fn a_fingerprint_shows_the_start_of_its_digest() {
         assert_eq!(format!("{:?}", Fingerprint([0xab; 32])), "abababab");
     }
+
+    #[test]
+    fn an_empty_static_lacks_everything_by_its_path() {
+        let paths = |missing: Vec<Missing>| missing.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let empty = Static::default();
+        assert_eq!(paths(empty.missing_to_publish()), ["version", "timestamp", "report_interval_seconds"]);
+        assert_eq!(
+            paths(empty.missing_to_complete()),
+            [
+                "system.hostname",
+                "system.os",
+                "system.platform",
+                "system.platform_version",
+                "system.kernel_version",
+                "system.arch",
+                "memory.total",
+                "cpu.info.cores_logical",
+                "cpu.info.cores_physical",
+                "cpu.info.sockets",
+            ]
+        );
+    }
 }
