@@ -324,4 +324,12 @@ mod tests {
         assert_eq!(at(epoch - Duration::from_millis(500)), "1969-12-31T23:59:59.5Z");
         assert_eq!(at(epoch - Duration::from_secs(1)), "1969-12-31T23:59:59Z");
     }
+
+    #[test]
+    fn a_fraction_is_less_than_a_second_and_can_be_dropped() {
+        let instant = Timestamp::from_unix(12, 999_999_999).unwrap();
+        assert_eq!((instant.unix_seconds(), instant.subsecond_nanoseconds()), (12, 999_999_999));
+        assert_eq!(instant.truncated_to_seconds(), Timestamp::from_unix(12, 0).unwrap());
+        assert_eq!(Timestamp::from_unix(12, 1_000_000_000), Err(TimestampError));
+    }
 }
