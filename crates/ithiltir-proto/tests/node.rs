@@ -144,7 +144,9 @@ mod rounds {
     fn closing_cancels_what_is_in_flight_and_ends_everything() {
         let mut node = Fixture::new(&[A, B]);
         node.until(6.0);
+        assert!(!node.node.0.is_closed());
         node.node.0.close(node.now);
+        assert!(node.node.0.is_closed());
         assert_eq!(node.drain(), ["cancel #1", "cancel #2", "cancel #3", "cancel #4", "closed"]);
         assert!(node.node.0.is_closed());
         assert_eq!(node.answer(1, 200), [""; 0]);
@@ -168,6 +170,8 @@ mod delivery_state {
             refused_round(&mut node, 8.0, 4),
             ["report 0 round 3: connection refused", "suppressed 0", "round 3: 0 ok, 1 failed, 0 skipped"]
         );
+        assert!(node.node.0.is_suppressed(node_target()));
+        assert!(node.node.0.target(node_target()).is_some());
         node.until(9.0);
         assert_eq!(
             node.answer(5, 200),

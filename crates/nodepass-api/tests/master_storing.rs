@@ -69,6 +69,8 @@ fn a_change_during_a_store_is_stored_after_it() {
     assert_eq!(fixture.until(10_000), NOTHING, "one at a time");
     fixture.stored(Ok(()));
     assert_eq!(fixture.until(10_100), ["10100 store State"]);
+    fixture.stored(Ok(()));
+    assert_eq!(fixture.until(60_000), NOTHING, "all of it is stored");
 }
 
 #[test]
@@ -352,6 +354,7 @@ fn an_idle_master_stores_and_is_closed() {
         fixture.master.0.close(fixture.now);
         assert_eq!(fixture.drain(), ["store State"]);
         assert_eq!(fixture.master.0.state(), State::Closing);
+        assert!(!fixture.master.0.is_closed());
         assert_eq!(fixture.stored(Ok(())), ["closed"]);
         assert_eq!(fixture.master.0.state(), State::Closed);
         assert!(fixture.master.0.is_closed());

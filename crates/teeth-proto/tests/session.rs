@@ -309,6 +309,57 @@ fn commands_with_more_bytes_than_the_limit_are_refused() {
 }
 
 #[test]
+fn a_command_counts_by_the_json_of_its_parts_until_it_is_answered() {
+    let each = r#""v1"{}"1""a""#.len();
+    let mut test = Test::with(|config| config.max_unanswered_bytes = 2 * each);
+    let tokens = ["1", "2"].map(|id| {
+        test.bytes(&command(id, "a", "{}"));
+        test.token()
+    });
+    assert_eq!(test.session.0.unanswered_bytes(), 2 * each);
+    test.bytes(&command("3", "a", "{}"));
+    assert!(test.seen()[0].contains("too many commands are unanswered"));
+    for (token, left) in tokens.into_iter().zip([each, 0]) {
+        test.session.0.respond(token, Answer::Result(Object::new()), test.now).unwrap();
+        assert_eq!(test.session.0.unanswered_bytes(), left);
+    }
+}
+
+#[test]
+fn a_line_may_be_as_long_as_the_limit_its_line_feed_apart() {
+    let limit = 40_000;
+    let mut test = Test::with(|config| config.max_sent_line = limit);
+    let call = |test: &mut Test, filling: usize| {
+        let params = object(&format!("{{\"a\": \"{}\"}}", "x".repeat(filling)));
+        test.session.0.call(Method::from("a"), &params, None, test.now)
+    };
+    call(&mut test, 0).unwrap();
+    let [Output::Transmit(line)] = &test.drain()[..] else { panic!("one line") };
+    let room = limit - (line.len() - 1);
+    assert_eq!(call(&mut test, room + 1), Err(CommandError::TooLong));
+    call(&mut test, room).unwrap();
+    let [Output::Transmit(line)] = &test.drain()[..] else { panic!("one line") };
+    assert_eq!(line.len(), limit + 1);
+}
+
+#[test]
+fn pings_that_were_late_stay_on_their_grid() {
+    let mut test = Test::with(|config| {
+        (config.ping_interval, config.ping_timeout) = (seconds(10), None);
+        config.idle_timeout = seconds(1000);
+    });
+    let start = test.now;
+    test.session.0.start_pings(start);
+    assert_eq!(test.drain().len(), 1);
+    for (called, next) in [(10, 20), (45, 50), (50, 60), (89, 90)] {
+        test.session.0.handle_timeout(start + seconds(called));
+        let pings = test.drain();
+        assert!(matches!(pings[..], [Output::Transmit(_)]), "{pings:?}");
+        assert_eq!(test.session.0.poll_timeout(), Some(start + seconds(next)), "after {called} s");
+    }
+}
+
+#[test]
 fn what_was_read_of_a_line_is_dropped_at_the_end() {
     let mut test = Test::new();
     test.bytes("{\"id\":");
