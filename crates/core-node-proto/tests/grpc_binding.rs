@@ -134,11 +134,11 @@ fn zeros_and_empty_texts_are_written() {
     assert_eq!(bytes_of(&Call::ConfirmConfigApplied(ConfigApplied { revision })), b"\x10\x00".as_slice());
     let stats = NodeStats {
         system: Some(SystemStats::default()),
-        xray: Some(XrayStats::default()),
+        xray: Some(XrayStats { running: false, uptime_seconds: Some(0) }),
         mtproto: Some(MtProtoStatuses::new()),
     };
     let zeros = b"\x12\x2b\x08\0\x11\0\0\0\0\0\0\0\0\x18\0\x20\0\x28\0\x30\0\x38\0\x41\0\0\0\0\0\0\0\0\x49\0\0\0\0\0\0\0\0\x50\0\x58\0";
-    let expected = [zeros.as_slice(), b"\x1a\x02\x08\0\x22\x02{}"].concat();
+    let expected = [zeros.as_slice(), b"\x1a\x04\x08\0\x10\0\x22\x02{}"].concat();
     assert_eq!(bytes_of(&Call::ReportNodeStats(stats)), expected);
 }
 
@@ -317,6 +317,27 @@ fn bytes_that_are_no_such_message_are_refused_as_a_whole() {
     let unknown_field = b"\x10\x05\x92\x03\x02\xaa\xbb";
     let (call, _) = grpc::decode(Method::Heartbeat, unknown_field).unwrap();
     assert_eq!(call, Call::Heartbeat(Heartbeat { ip: None, revision: Revision::new(5).ok() }));
+}
+
+#[test]
+fn what_was_taken_is_acknowledged_by_one_flag() {
+    for method in [
+        Method::ReportUsage,
+        Method::ReportOutboundUsage,
+        Method::ConfirmConfigApplied,
+        Method::ReportNodeStats,
+        Method::ReportOnlineUsers,
+    ] {
+        for (ok, bytes) in [(true, b"\x08\x01".as_slice()), (false, b"")] {
+            assert_eq!(
+                grpc::reply(method, &Reply::Acknowledged(Acknowledgement { ok })),
+                bytes,
+                "{method:?}"
+            );
+            let read = grpc::read_reply(method, bytes).unwrap();
+            assert_eq!(read.is_ok(), ok, "{method:?}");
+        }
+    }
 }
 
 #[test]
