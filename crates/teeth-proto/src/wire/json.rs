@@ -312,4 +312,18 @@ mod tests {
         assert!(nests_deeper(br#"{"a":[{"b":1}]}"#, 2), "objects count as arrays do");
         assert!(!nests_deeper(b"[[[]]", 3) && nests_deeper(b"[[[", 1), "the text need not be whole");
     }
+
+    #[test]
+    fn a_value_leaves_one_level_for_its_message() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(Json::parse(&nested(NESTING_LIMIT - 1)).is_ok());
+        assert_eq!(Json::parse(&nested(NESTING_LIMIT)), Err(JsonError::TooDeep));
+    }
+
+    #[test]
+    fn numbers_are_finite_and_texts_are_none() {
+        let number = |text: &str| Json::parse(text).unwrap().as_ref().as_f64();
+        assert_eq!([number("2.5"), number("-1e3"), number("0")], [Some(2.5), Some(-1000.0), Some(0.0)]);
+        assert_eq!([number("1e999"), number("\"1\""), number("null"), number("[1]")], [None; 4]);
+    }
 }
