@@ -145,6 +145,8 @@ mod rounds {
         let mut node = Fixture::new(&[A, B]);
         node.until(6.0);
         assert!(!node.node.0.is_closed());
+        let shown = format!("{:?}", node.node.0);
+        assert_eq!(shown, "Node { targets: 2, rounds: 1, exchanges: 4, outputs: 0, closed: false, .. }");
         node.node.0.close(node.now);
         assert!(node.node.0.is_closed());
         assert_eq!(node.drain(), ["cancel #1", "cancel #2", "cancel #3", "cancel #4", "closed"]);

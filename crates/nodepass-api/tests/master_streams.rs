@@ -339,6 +339,7 @@ fn so_many_streams_are_open_and_a_place_is_free_when_one_ends() {
     fixture.stream();
     assert_eq!(fixture.told("GET", "/events", ""), ["503 Service unavailable"]);
     assert_eq!(fixture.master.0.streams(), 2);
+    assert_eq!(format!("{:?}", fixture.master.0), "Master { state: Open, instances: 0, streams: 2, .. }");
     fixture.master.0.handle_cancel(fixture.streams[0], fixture.now);
     assert_eq!(fixture.drain(), ["s1 ended"]);
     assert_eq!(fixture.master.0.streams(), 1);
