@@ -535,7 +535,6 @@ pub(super) fn blank(compat: Compat) -> Instance {
     Instance {
         alias: Some(Box::default()),
         restart: Some(false),
-        config: compat.has_meta().then(Box::default),
         meta: compat.has_meta().then(empty_meta),
         mode: Some(0),
         ping: Some(0),
