@@ -139,6 +139,7 @@ fn a_peer_that_leaves_too_much_unanswered_is_given_up() {
     test.seen();
     test.session.0.cancel(call, test.now);
     assert_eq!(test.seen(), ["disconnect", "Closed(Unresponsive)"]);
+    assert!(test.session.0.is_closed());
 }
 
 #[test]

@@ -251,8 +251,8 @@ impl Session {
         match &output {
             Some(Output::Transmit(bytes)) => self.core.queued_bytes -= bytes.len(),
             // An idle session keeps no memory for its queue.
-            None if self.core.outputs.capacity() > 0 => self.core.outputs = VecDeque::new(),
-            _ => {}
+            None => self.core.outputs = VecDeque::new(),
+            Some(_) => {}
         }
         output
     }
@@ -329,7 +329,7 @@ impl Session {
 
     /// What was read of an unfinished line is of no use after the end.
     fn drop_rest(&mut self) {
-        if self.core.closed && self.lines.buffered() > 0 {
+        if self.core.closed {
             self.lines = LineBuffer::new(self.core.config.max_line);
         }
     }
