@@ -642,11 +642,7 @@ fn is_redirect(response: &Response<Bytes>) -> bool {
 
 /// Returns the next point of a schedule behind `now`: what was missed is not made up for.
 fn after(last: Instant, period: Duration, now: Instant) -> Option<Instant> {
-    let next = last.checked_add(period)?;
-    if next > now {
-        return Some(next);
-    }
-    let late = now.duration_since(last).as_nanos();
+    let late = now.saturating_duration_since(last).as_nanos();
     let periods = late / period.as_nanos() + 1;
     let ahead = periods.checked_mul(period.as_nanos())?;
     let seconds = u64::try_from(ahead / 1_000_000_000).ok()?;
