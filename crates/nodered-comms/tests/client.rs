@@ -512,6 +512,8 @@ fn a_frame_over_the_limit_ends_the_connection() {
     test.seen();
     test.connected();
     test.seen();
+    test.text("[1,2,3,45]");
+    assert!(!test.seen().concat().contains("FrameTooLong"), "ten bytes are not more than ten");
     test.text("[1,2,3,4,5]");
     assert!(test.seen()[1].ends_with("reason: FrameTooLong }"));
     for (end, reason) in [
@@ -556,6 +558,33 @@ fn input_of_an_earlier_connection_is_ignored() {
     test.client.0.handle_connect_failed(old, now);
     assert_eq!(test.seen(), [""; 0]);
     assert_eq!(test.client.0.state(), State::Connecting);
+    test.connected();
+    test.seen();
+    test.client.0.handle_disconnect(old, now);
+    assert_eq!(test.seen(), [""; 0], "the one that is open stays");
+}
+
+#[test]
+fn a_connection_that_ends_before_it_is_open_is_a_failed_attempt() {
+    let mut test = Test::with(Credentials::None, |config| config.discovery = Discovery::AssumeOpen);
+    test.seen();
+    test.lose();
+    assert!(test.seen()[0].ends_with("reason: ConnectFailed }"));
+    test.wait();
+    assert_eq!(test.seen(), ["connect, attempt 2"]);
+}
+
+#[test]
+fn other_credentials_leave_a_connection_to_an_open_runtime_alone() {
+    let mut test = Test::with(Credentials::None, |config| config.discovery = Discovery::AssumeOpen);
+    test.seen();
+    test.client.0.login(Credentials::Token(Secret::new("t")), test.now).unwrap();
+    assert_eq!(test.seen(), [""; 0]);
+    assert_eq!(test.client.0.state(), State::Connecting);
+    let mut asked = Test::with(Credentials::None, |_| {});
+    asked.protected();
+    asked.client.0.login(Credentials::Token(Secret::new("t")), asked.now).unwrap();
+    assert_eq!(asked.seen(), ["disconnect", "connect, attempt 2"]);
 }
 
 #[test]
