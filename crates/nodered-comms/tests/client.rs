@@ -565,6 +565,28 @@ fn input_of_an_earlier_connection_is_ignored() {
 }
 
 #[test]
+fn an_answer_to_an_earlier_request_is_ignored() {
+    let late = |test: &mut Test, id: RequestId| {
+        test.client.0.handle_response(id, Response::new("{\"access_token\":\"a\"}".into()), test.now);
+        assert_eq!(test.seen(), [""; 0]);
+    };
+    // While a token is fetched.
+    let mut test = Test::with(password("u", "p"), |_| {});
+    test.seen();
+    let asked = test.request();
+    test.answer(200, LOGIN);
+    test.seen();
+    late(&mut test, asked);
+    // While the runtime is asked once more.
+    let mut test = Test::ready();
+    let asked = test.request();
+    test.lose();
+    test.wait();
+    assert_eq!(test.seen(), ["GET http://h:1880/auth/login"]);
+    late(&mut test, asked);
+}
+
+#[test]
 fn a_connection_that_ends_before_it_is_open_is_a_failed_attempt() {
     let mut test = Test::with(Credentials::None, |config| config.discovery = Discovery::AssumeOpen);
     test.seen();
