@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Response;
 use nodepass_api::client::{Client, Config, Output, RequestId};
 use nodepass_api::wire::Status;
-use nodepass_api::{Secret, Instant};
+use nodepass_api::{Instant, Secret};
 use std::sync::mpsc;
 use std::time::Duration;
 

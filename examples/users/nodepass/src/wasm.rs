@@ -3,7 +3,7 @@
 
 use http::{Response, StatusCode};
 use nodepass_api::client::{Client, Config, Event, Output, Reply};
-use nodepass_api::{Secret, Instant};
+use nodepass_api::{Instant, Secret};
 use std::error::Error;
 use wasm_bindgen::prelude::wasm_bindgen;
 
