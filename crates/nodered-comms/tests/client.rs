@@ -565,6 +565,28 @@ fn input_of_an_earlier_connection_is_ignored() {
 }
 
 #[test]
+fn a_token_that_was_replaced_while_it_was_looked_at_gives_way_even_if_it_is_good() {
+    let mut test = Test::with(Credentials::Token(Secret::new("old")), |_| {});
+    test.protected();
+    test.connected();
+    test.seen();
+    test.client.0.login(Credentials::Token(Secret::new("new")), test.now).unwrap();
+    test.text("{\"auth\":\"ok\"}");
+    assert_eq!(test.seen().last().unwrap(), "connect, attempt 2");
+    test.connected();
+    assert_eq!(test.seen().last().unwrap(), "> {\"auth\":\"new\"}");
+}
+
+#[test]
+fn a_client_shows_where_it_stands() {
+    let test = Test::ready();
+    let shown = format!("{:?}", test.client.0);
+    assert!(shown.starts_with("Client { endpoint: "), "{shown}");
+    let stands = "state: Ready, connection: Some(ConnectionId(2)), subscriptions: 0, failures: 0, .. }";
+    assert!(shown.ends_with(stands), "{shown}");
+}
+
+#[test]
 fn an_answer_to_an_earlier_request_is_ignored() {
     let late = |test: &mut Test, id: RequestId| {
         test.client.0.handle_response(id, Response::new("{\"access_token\":\"a\"}".into()), test.now);

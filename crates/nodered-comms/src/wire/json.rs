@@ -222,3 +222,30 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonRef<'a> {
         <&'a RawValue>::deserialize(deserializer).map(Self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_told_by_its_first_byte_equal_by_its_text_and_shown_by_its_length() {
+        for (text, kind) in [
+            ("{}", JsonKind::Object),
+            ("[1]", JsonKind::Array),
+            ("\"a\"", JsonKind::String),
+            ("true", JsonKind::Bool),
+            ("false", JsonKind::Bool),
+            ("null", JsonKind::Null),
+            ("-1", JsonKind::Number),
+        ] {
+            let json = Json::parse(text).unwrap();
+            assert_eq!(json.as_ref().kind(), kind);
+            assert_eq!(json, Json::parse(text).unwrap());
+            assert_ne!(json, Json::parse("17").unwrap());
+            assert_eq!(json.as_ref(), Json::parse(text).unwrap().as_ref());
+            assert_ne!(json.as_ref(), Json::parse("17").unwrap().as_ref());
+            let shown = format!("{kind:?}({} bytes)", text.len());
+            assert_eq!((format!("{json:?}"), format!("{:?}", json.as_ref())), (shown.clone(), shown));
+        }
+    }
+}
