@@ -93,13 +93,13 @@ fn the_parts_have_their_types() {
         |topic: &str, data: &str| CommsEvent::decode(topic, Some(Json::parse(data).unwrap().as_ref()));
     let CommsEvent::Notification(Notification::RuntimeState(state)) = event(
         "notification/runtime-state",
-        "{\"state\":\"safe\",\"error\":\"safe-mode\",\"type\":\"warning\",\"text\":\"t\"}",
+        "{\"state\":\"safe\",\"error\":\"safe-mode\",\"type\":\"warning\",\"text\":\"t\",\"deploy\":true}",
     ) else {
         panic!("a state")
     };
     assert_eq!(
-        (state.state, state.error, state.kind),
-        (Some(FlowState::Safe), Some(RuntimeError::SafeMode), Some(NoticeKind::Warning))
+        (state.state, state.error, state.kind, state.deploy),
+        (Some(FlowState::Safe), Some(RuntimeError::SafeMode), Some(NoticeKind::Warning), Some(true))
     );
     let CommsEvent::Notification(Notification::ProjectUpdate { action, .. }) =
         event("notification/project-update", "{\"action\":\"pull\"}")

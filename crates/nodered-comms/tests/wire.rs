@@ -90,7 +90,9 @@ fn frames_of_all_eras_are_read() {
         "what JavaScript reads costs no message"
     );
     assert!(decode_frame("[{]").is_err() && decode_frame("").is_err());
-    assert!(decode_frame("[{\"a\u{3}\":1}]").is_err());
+    for controls in ["\u{3}", "\u{3}\u{4}", "\n\n\n"] {
+        assert!(decode_frame(&format!("[{{\"a{controls}\":1}}]")).is_err(), "{controls:?}");
+    }
 }
 
 #[test]
