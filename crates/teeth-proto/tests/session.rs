@@ -327,6 +327,18 @@ fn a_command_counts_by_the_json_of_its_parts_until_it_is_answered() {
 }
 
 #[test]
+fn a_session_shows_how_much_there_is_of_everything() {
+    let mut test = Test::new();
+    test.call("a");
+    test.bytes("{\"id\"");
+    test.seen();
+    assert_eq!(
+        format!("{:?}", test.session.0),
+        "Session { dialect: Document, closed: false, calls: 1, abandoned: 0, unanswered: 0, buffered_bytes: 5, queued_bytes: 0, .. }"
+    );
+}
+
+#[test]
 fn a_line_may_be_as_long_as_the_limit_its_line_feed_apart() {
     let limit = 40_000;
     let mut test = Test::with(|config| config.max_sent_line = limit);
