@@ -48,6 +48,16 @@ fn without_a_key_and_without_a_code_it_asks_for_one_and_calls_nobody() {
 }
 
 #[test]
+fn who_a_node_is_and_what_it_runs_are_known_from_what_was_stored() {
+    let node = Node::active();
+    assert_eq!(node.agent.0.node_id().map(ToString::to_string), Some("1".to_owned()));
+    assert_eq!(**node.agent.0.node_config().unwrap(), agent_support::node_config(5));
+    assert!(!node.agent.0.is_closed());
+    let stranger = Node::start(config(), Restored::Nothing);
+    assert_eq!((stranger.agent.0.node_id(), stranger.agent.0.node_config()), (None, None));
+}
+
+#[test]
 fn a_key_is_stored_before_it_is_used() {
     let mut node = Node::start(with_code(), Restored::Nothing);
     node.stores = false;
@@ -617,6 +627,7 @@ fn the_end_samples_freezes_stores_sends_once_and_is_told_last() {
     assert_eq!(node.ok(Method::ReportUsage), ["store"]);
     assert_eq!(node.stored(), ["event Closed { is_stored: true }"]);
     assert_eq!(node.agent.0.state(), State::Closed);
+    assert!(node.agent.0.is_closed());
     assert_eq!(node.agent.0.record_session(session(1), node.now), Err(CommandError::Closed));
 }
 

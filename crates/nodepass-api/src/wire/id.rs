@@ -140,3 +140,32 @@ impl<'de> Deserialize<'de> for InstanceId {
         deserializer.deserialize_str(Text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn ids_of_both_forms_are_their_texts() {
+        let ids = ["1f", "00000000", "0000000g", "a", "ffffffff"].map(InstanceId::from);
+        for one in &ids {
+            for other in &ids {
+                assert_eq!(one == other, one.as_str() == other.as_str());
+                assert_eq!(one.partial_cmp(other), Some(one.as_str().cmp(other.as_str())));
+            }
+            assert_eq!(format!("{one:?}"), format!("InstanceId({:?})", one.as_str()));
+        }
+        let kept: HashSet<_> = ids.iter().cloned().collect();
+        assert!(ids.iter().all(|id| kept.contains(id.as_str())));
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_text() {
+        use std::hash::{BuildHasher as _, RandomState};
+        let state = RandomState::new();
+        for text in ["00000000", "ffffffff", "g"] {
+            assert_eq!(state.hash_one(InstanceId::from(text)), state.hash_one(text));
+        }
+    }
+}
