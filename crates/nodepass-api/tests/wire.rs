@@ -174,6 +174,7 @@ fn a_number_that_does_not_fit_leaves_what_was() {
     assert_eq!((point.ping, point.mode, point.udptx), (None, Some(1), Some(4)));
     let twice = format!("CHECK_POINT|MODE=x CHECK_POINT|{}", &line["CHECK_POINT|".len()..]);
     assert_eq!(CheckPoint::find(&twice), Some(point));
+    assert_eq!(CheckPoint::find(&line.replace("POOL=0", "POOL=")), None, "a number has digits");
 }
 
 #[test]
