@@ -606,6 +606,26 @@ fn statistics_are_asked_for_every_two_seconds_and_who_is_online_every_five() {
 }
 
 #[test]
+fn periods_stay_on_their_grid_and_those_that_were_missed_are_not_made_up() {
+    let mut node = Node::start(config(), restored(5));
+    node.lines();
+    let late = |node: &mut Node, milliseconds: u64| {
+        node.now += Duration::from_millis(milliseconds);
+        node.agent.0.handle_timeout(node.now);
+        samples(&node.lines())
+    };
+    fn samples(lines: &[String]) -> usize {
+        lines.iter().filter(|line| *line == "sample Stats").count()
+    }
+    assert_eq!(late(&mut node, 2_500), 1, "due at 2 s");
+    assert_eq!(samples(&node.wait(Duration::from_millis(1_499))), 0);
+    assert_eq!(samples(&node.wait(Duration::from_millis(1))), 1, "at 4 s, not at 4.5");
+    assert_eq!(late(&mut node, 9_000), 1, "one for 6, 8, 10 and 12 s");
+    assert_eq!(samples(&node.wait(Duration::from_millis(1_999))), 0);
+    assert_eq!(samples(&node.wait(Duration::from_millis(1))), 1);
+}
+
+#[test]
 fn a_call_that_core_does_not_have_goes_the_other_way_for_a_while() {
     let mut node = Node::active();
     node.is_quiet = false;

@@ -125,4 +125,25 @@ mod tests {
         assert_eq!(&*text("a\tb\u{7}\u{1b}]0;title\u{7}c\u{1b}[1;31md\u{9b}e"), "a bcde");
         assert_eq!(LogLine::parse("2026-01-02 03:04:05.678  LOUD x").level, None);
     }
+
+    #[test]
+    fn a_line_is_a_time_a_level_and_a_text() {
+        let time = "2026-01-02 03:04:05.678";
+        for (word, level) in [
+            ("DEBUG", Level::Debug),
+            ("INFO", Level::Info),
+            ("WARN", Level::Warn),
+            ("ERROR", Level::Error),
+            ("EVENT", Level::Event),
+        ] {
+            assert_eq!(word.to_lowercase(), level.to_string());
+            let line = LogLine::parse(&format!("{time}  {word}   a  b"));
+            assert_eq!(line, LogLine { time: Some(time.into()), level: Some(level), text: "a  b".into() });
+            assert_eq!(format!("{line:?}"), format!("LogLine(Some({time:?}) Some({level:?}), 4 bytes)"));
+        }
+        for other in [format!("{time}x INFO a"), "2026-01-02 03:04:05,678 INFO a".to_owned()] {
+            let line = LogLine { time: None, level: None, text: other.clone().into() };
+            assert_eq!(LogLine::parse(&other), line, "the time has its form, and a space behind it");
+        }
+    }
 }
