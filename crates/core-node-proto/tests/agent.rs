@@ -53,6 +53,7 @@ fn who_a_node_is_and_what_it_runs_are_known_from_what_was_stored() {
     assert_eq!(node.agent.0.node_id().map(ToString::to_string), Some("1".to_owned()));
     assert_eq!(**node.agent.0.node_config().unwrap(), agent_support::node_config(5));
     assert!(!node.agent.0.is_closed());
+    assert!(format!("{:?}", node.agent.0).starts_with("Agent { state: Active, link: Grpc, durable: "));
     let stranger = Node::start(config(), Restored::Nothing);
     assert_eq!((stranger.agent.0.node_id(), stranger.agent.0.node_config()), (None, None));
 }
