@@ -168,6 +168,21 @@ fn bodies_are_read_as_leniently_as_masters_of_the_go_line_do() {
 }
 
 #[test]
+fn bodies_of_put_and_of_the_masters_alias_are_read_as_those_of_create() {
+    let put = |body: &str| wire::PutInstance::read(body.as_bytes()).map(|put| put.url.into_string());
+    assert_eq!(put(r#"{"URL":"client://a","url":"server://b","x":1}"#), Ok("server://b".to_owned()));
+    for body in ["{}", r#"{"url":""}"#, r#"{"url":null}"#, r#"{"url":1}"#, ""] {
+        assert!(put(body).is_err(), "{body}");
+    }
+    let alias =
+        |body: &str| wire::MasterAlias::read(body.as_bytes()).map(|body| body.alias.map(String::from));
+    assert_eq!(alias(r#"{"Alias":"a"}"#), Ok(Some("a".to_owned())));
+    assert_eq!(alias("{}"), Ok(None));
+    assert!(alias(r#"{"alias":1}"#).is_err());
+    assert_eq!(wire::Action::Restart.to_string(), "restart");
+}
+
+#[test]
 fn a_number_that_does_not_fit_leaves_what_was() {
     let line = "CHECK_POINT|MODE=1|PING=99999999999ms|POOL=0|TCPS=0|UDPS=0|TCPRX=1|TCPTX=2|UDPRX=3|UDPTX=4x";
     let point = CheckPoint::find(line).unwrap();
