@@ -169,7 +169,7 @@ fn bodies_are_read_as_leniently_as_masters_of_the_go_line_do() {
 
 #[test]
 fn bodies_of_put_and_of_the_masters_alias_are_read_as_those_of_create() {
-    let put = |body: &str| wire::PutInstance::read(body.as_bytes()).map(|put| put.url.into_string());
+    let put = |body: &str| PutInstance::read(body.as_bytes()).map(|put| put.url.into_string());
     assert_eq!(put(r#"{"URL":"client://a","url":"server://b","x":1}"#), Ok("server://b".to_owned()));
     for body in ["{}", r#"{"url":""}"#, r#"{"url":null}"#, r#"{"url":1}"#, ""] {
         assert!(put(body).is_err(), "{body}");
