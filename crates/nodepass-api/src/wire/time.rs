@@ -51,3 +51,16 @@ impl fmt::Display for EventTime {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_beyond_the_calendar_are_its_ends() {
+        let text = |nanoseconds| EventTime::from_unix_nanoseconds(nanoseconds).to_string();
+        assert_eq!(text(-500_000_000), "1969-12-31T23:59:59.5Z");
+        assert!(text(i128::MIN).starts_with("-009999-01-02"), "{}", text(i128::MIN));
+        assert!(text(i128::MAX).starts_with("9999-12-30"), "{}", text(i128::MAX));
+    }
+}
